@@ -1,0 +1,3 @@
+module github.com/qihuang-health/qihuang
+
+go 1.26
