@@ -1,0 +1,10 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// commands names every command of the binary.
+func commands() []*cobra.Command {
+	return []*cobra.Command{
+		// one line each, in the order a newcomer needs them
+	}
+}
