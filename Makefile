@@ -2,8 +2,9 @@
 GO      ?= go
 BIN     := bin/qihuang
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
+FUZZ    ?= 10s
 
-.PHONY: help build setup run test check bench cluster clean
+.PHONY: help build setup run test check bench cluster browser fuzz clean
 
 help: ## explain the words
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -11,11 +12,32 @@ help: ## explain the words
 build: ## build bin/qihuang
 	@$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/qihuang
 
-setup: build ## fetch what the hub needs (ClickHouse engine library, page scripts), checked by hash
-	@$(BIN) setup
+setup: ## fetch what the hub needs (ClickHouse engine library, page scripts), checked by hash, then build
+	@$(GO) run ./cmd/qihuang setup --web web/static/vendor
+	@$(MAKE) --no-print-directory build
 
 run: setup ## start the whole data center on 127.0.0.1 with demo data
 	@$(BIN) serve --demo
+
+test: setup browser ## run every test (real Kafka protocol, ClickHouse engine, S3, browser)
+	@$(GO) tool gotestsum --format pkgname --hide-summary=skipped -- -timeout 20m ./...
+
+browser: ## Chromium and a Chinese font for the page tests (Debian packages, needs root; else those tests are skipped)
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo '安装浏览器测试所需的 Debian 软件包：chromium fonts-noto-cjk' && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; } || echo '没有 chromium，页面测试将跳过'
+
+check: ## the static gate: gofmt, vet, staticcheck, import law, race tests of the concurrent core, short fuzzing
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	@$(GO) vet ./...
+	@$(GO) tool staticcheck ./...
+	@$(GO) test -count=1 ./internal/archtest
+	@$(GO) test -race -timeout 15m $(RACE)
+	@$(MAKE) --no-print-directory fuzz FUZZ=$(FUZZ)
+
+fuzz: ## run each fuzz target for FUZZ (10s)
+	@$(GO) run ./internal/fuzzall -time $(FUZZ)
+
+bench: setup ## print the product's figures as JSON lines
+	@$(BIN) bench
 
 clean: ## remove what was built (not data)
 	@rm -rf bin
