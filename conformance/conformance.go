@@ -1,0 +1,44 @@
+// Package conformance holds the implementation guide for traditional Chinese
+// medicine as FHIR resources: terminology, and later profiles, capability
+// statements and examples. It imports nothing of ours, so that its suites can
+// test a stranger's server.
+//
+// The terminology is made by `go run ./conformance/gen` from tables of public
+// facts; each resource carries source (copyright) and review state (purpose).
+package conformance
+
+import (
+	"embed"
+	"io/fs"
+	"iter"
+	"strings"
+)
+
+// Base is the canonical base of the guide's artefacts.
+const Base = "https://qihuang.health/fhir"
+
+//go:embed terminology
+var files embed.FS
+
+// Terminology yields the CodeSystems, ValueSets and ConceptMaps of the guide as
+// JSON, by file name ("CodeSystem-herb.json"), in order. The bytes must not be
+// changed.
+func Terminology() iter.Seq2[string, []byte] { return walk("terminology") }
+
+func walk(dir string) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		_ = fs.WalkDir(files, dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".json") {
+				return err
+			}
+			b, err := files.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			if !yield(d.Name(), b) {
+				return fs.SkipAll
+			}
+			return nil
+		})
+	}
+}
