@@ -17,7 +17,7 @@ import (
 // Base is the canonical base of the guide's artefacts.
 const Base = "https://qihuang.health/fhir"
 
-//go:embed terminology
+//go:embed terminology rules
 var files embed.FS
 
 // Terminology yields the CodeSystems, ValueSets and ConceptMaps of the guide as
@@ -41,4 +41,15 @@ func walk(dir string) iter.Seq2[string, []byte] {
 			return nil
 		})
 	}
+}
+
+// RationalUse returns the rules of rational use of herbs as data: pairs that
+// must not meet, lists by pregnancy, control and decoction; each row with
+// source, edition and review state. The bytes must not be changed.
+func RationalUse() []byte {
+	b, err := files.ReadFile("rules/rational.json")
+	if err != nil {
+		return nil
+	}
+	return b
 }
