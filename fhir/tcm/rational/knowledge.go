@@ -24,6 +24,7 @@ type Herb struct {
 	Toxicity   string // 有小毒, 有毒, 有大毒 or ""
 	Pregnancy  string // 禁用, 慎用 or ""
 	PregBasis  string
+	Official   bool     // it has an entry of its own in the pharmacopoeia
 	Decoctions []string // 先煎, 后下 … as the pharmacopoeia asks
 }
 
@@ -117,6 +118,8 @@ func (k *Knowledge) loadHerbs(b []byte) error {
 				h.Pregnancy = v
 			case "pregnancyBasis":
 				h.PregBasis = v
+			case "chp2020Entry":
+				h.Official = true
 			}
 		}
 		k.herbs[h.Name] = h
@@ -159,16 +162,16 @@ func (k *Knowledge) base(name string) string {
 	return name
 }
 
-// Resolve finds the herb that a prescribed name means. Exact names come first,
-// then aliases (unless several herbs end so), then a known herb behind processing words (蜜麻黄 → 麻黄). A name
+// Resolve finds the herb that a prescribed name means. Exact names come first
+// (a name without an entry of its own that several herbs end with is none), then aliases (unless several herbs end so), then a known herb behind processing words (蜜麻黄 → 麻黄). A name
 // that several herbs end with (芍药, 贝母) is ambiguous: herb is nil and the
 // candidates are returned. An unknown name returns nil, nil.
 func (k *Knowledge) Resolve(name string) (herb *Herb, candidates []string) {
 	name = strings.TrimSpace(name)
-	if h := k.herbs[name]; h != nil {
+	ending := k.ending(name)
+	if h := k.herbs[name]; h != nil && (h.Official || len(ending) < 2) {
 		return h, nil
 	}
-	ending := k.ending(name)
 	if main, ok := k.aliases[name]; ok && len(ending) < 2 {
 		return k.herbs[main], nil
 	}
