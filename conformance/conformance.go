@@ -17,7 +17,7 @@ import (
 // Base is the canonical base of the guide's artefacts.
 const Base = "https://qihuang.health/fhir"
 
-//go:embed terminology rules
+//go:embed terminology rules profiles
 var files embed.FS
 
 // Terminology yields the CodeSystems, ValueSets and ConceptMaps of the guide as
@@ -53,3 +53,7 @@ func RationalUse() []byte {
 	}
 	return b
 }
+
+// Structures yields the StructureDefinitions of the guide (profiles with
+// differentials, extensions) as JSON, by file name, in order.
+func Structures() iter.Seq2[string, []byte] { return walk("profiles") }

@@ -97,6 +97,9 @@ func examinations(from, to string) error {
 		Description: "望闻问切的常用术语；没有国家代码，术语本身即代码。", Purpose: "未经临床审核。",
 		Copyright: "术语属事实：TCM-CDSS 望诊词表；二十八脉与问诊轴来自公有领域医籍与常识整理。",
 		Property:  []propertyDef{{"method", "", "inspection 望 | listening 闻 | inquiry 问 | palpation 切", "code"}, {"axis", "", "面象 | 舌象 | 脉象 …", "string"}, {"group", "", "舌色 | 苔质 …", "string"}}}
+	for _, m := range [][2]string{{"inspection", "望诊"}, {"listening", "闻诊"}, {"inquiry", "问诊"}, {"palpation", "切诊"}, {"tongue", "舌象"}, {"pulse", "脉象"}} {
+		cs.Concept = append(cs.Concept, concept{Code: m[0], Display: m[1]})
+	}
 	seen := map[string]bool{}
 	add := func(term, method, axis, group string) {
 		if seen[term] {
@@ -193,6 +196,9 @@ func valueTables(from, to string) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(t.Tables)) {
 		v := t.Tables[key]
+		if key == "LOCAL.decoction" {
+			continue // of the guide itself, see guideVocabulary
+		}
 		id := strings.ToLower(strings.NewReplacer("/", "", " ", "-", ".", "-").Replace(key))
 		cs := &codeSystem{ID: id, Name: "T_" + strings.NewReplacer("/", "", " ", "_", ".", "_", "-", "_").Replace(key), Title: key + " " + v.Name, Content: "complete",
 			Purpose: "review: " + v.Status, Copyright: "来源：" + v.Source}

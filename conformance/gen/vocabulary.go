@@ -1,0 +1,46 @@
+package main
+
+// guideVocabulary writes the small code systems the guide defines itself.
+func guideVocabulary(from, to string) error {
+	for _, v := range []struct {
+		id, title, source string
+		codes             [][2]string
+	}{
+		{"diagnosis-kind", "诊断类别", "本指南", [][2]string{{"tcm-disease", "中医病名"}, {"tcm-syndrome", "中医证候"}, {"western", "西医诊断"}}},
+		{"prescription-category", "处方类别", "本指南（与 DE08.50.032.00 处方类别代码对应：饮片、中成药）", [][2]string{{"decoction", "中药饮片"}, {"granule", "中药配方颗粒"}, {"patent", "中成药"}, {"western", "西药"}}},
+		{"charge-category", "费用类别", "本指南", [][2]string{{"decoction", "中药饮片"}, {"granule", "中药配方颗粒"}, {"patent", "中成药"}, {"western", "西药"}, {"registration", "挂号费"},
+			{"consultation", "诊查费"}, {"laboratory", "检验费"}, {"examination", "检查费"}, {"material", "材料费"}, {"treatment", "治疗费"}, {"other", "其他"}}},
+		{"ingredient-role", "君臣佐使", "中医方剂配伍通用术语", [][2]string{{"jun", "君"}, {"chen", "臣"}, {"zuo", "佐"}, {"shi", "使"}}},
+	} {
+		cs := &codeSystem{ID: v.id, Version: "0.1.0", Name: v.id, Title: v.title, Content: "complete", Purpose: "本指南定义。", Copyright: "来源：" + v.source}
+		for _, c := range v.codes {
+			cs.Concept = append(cs.Concept, concept{Code: c[0], Display: c[1]})
+		}
+		if err := cs.write(to); err != nil {
+			return err
+		}
+	}
+	sections := &codeSystem{ID: "record-section", Version: "0.1.0", Name: "record-section", Title: "病历章节", Content: "complete", Purpose: "本指南定义；与 LOINC 章节代码并用。", Copyright: "来源：本指南"}
+	for _, s := range recordSections {
+		sections.Concept = append(sections.Concept, concept{Code: s.code, Display: s.title})
+	}
+	if err := sections.write(to); err != nil {
+		return err
+	}
+	var t struct {
+		Tables map[string]struct {
+			Source, Status string
+			Items          []struct{ Code, Display string }
+		}
+	}
+	if err := load(from, "code_tables.json", &t); err != nil {
+		return err
+	}
+	table := t.Tables["LOCAL.decoction"]
+	d := &codeSystem{ID: "tcm-decoction", Version: "0.1.0", Name: "tcm-decoction", Title: "中药饮片特殊煎煮法", Content: "complete",
+		Description: "WS 445.3 的煎煮法是自由文本（DE08.50.047.00），没有国家代码表。", Purpose: "review: " + table.Status, Copyright: "来源：" + table.Source}
+	for _, c := range table.Items {
+		d.Concept = append(d.Concept, concept{Code: c.Code, Display: c.Display})
+	}
+	return d.write(to)
+}
