@@ -90,7 +90,7 @@ func visitProfiles() []*profile {
 		codes := []option{}
 		switch c.kind {
 		case "tcm-disease":
-			codes = append(codes, invariant("tcm-temp", "A17 为临时诊断用术语，不得作为门诊或出院的最后诊断", "coding.where(system = '"+Base+"/CodeSystem/gbt-15657-2021' and code.startsWith('A17')).empty()"))
+			codes = append(codes, advice("tcm-temp", "A17 为临时诊断用术语，不得作为门诊或出院的最后诊断", "coding.where(system = '"+Base+"/CodeSystem/gbt-15657-2021' and code.startsWith('A17')).empty()"))
 		}
 		out = append(out, p.el("code", 1, "1", "代码与名称；没有代码时只写 text", codes...).el("subject", 1, "1", "患者", refs("Patient")).el("encounter", 1, "1", "就诊", refs("Encounter")))
 	}

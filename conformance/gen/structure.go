@@ -177,9 +177,6 @@ func refs(targets ...string) option {
 
 func fixedURI(u string) option  { return func(e *element) { e.FixedURI = u } }
 func fixedCode(c string) option { return func(e *element) { e.FixedCode = c } }
-func invariant(key, human, expr string) option {
-	return func(e *element) { e.Constraint = append(e.Constraint, constraint{key, "error", human, expr}) }
-}
 
 func patternCoding(system, code string) option {
 	return func(e *element) {
@@ -216,4 +213,9 @@ func (sd *structure) write(dir string) error {
 	}
 	text := strings.ReplaceAll(string(b), `},{"id":"`, "},\n{\"id\":\"")
 	return os.WriteFile(filepath.Join(dir, "StructureDefinition-"+sd.ID+".json"), []byte(text+"\n"), 0o644)
+}
+
+// advice is an invariant that only warns.
+func advice(key, human, expr string) option {
+	return func(e *element) { e.Constraint = append(e.Constraint, constraint{key, "warning", human, expr}) }
 }
