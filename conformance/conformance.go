@@ -17,7 +17,7 @@ import (
 // Base is the canonical base of the guide's artefacts.
 const Base = "https://qihuang.health/fhir"
 
-//go:embed terminology rules profiles
+//go:embed terminology rules profiles views
 var files embed.FS
 
 // Terminology yields the CodeSystems, ValueSets and ConceptMaps of the guide as
@@ -57,3 +57,10 @@ func RationalUse() []byte {
 // Structures yields the StructureDefinitions of the guide (profiles with
 // differentials, extensions) as JSON, by file name, in order.
 func Structures() iter.Seq2[string, []byte] { return walk("profiles") }
+
+// Views yields the ViewDefinitions of the warehouse (SQL on FHIR v2) as JSON, by
+// file name, in order. A view fills the table of its name, or the table named
+// by its extension view-table where two resource types feed one table
+// (prescription_item). `prescription` has no view of its own: it is
+// prescription_request rolled up to one row per prescription id.
+func Views() iter.Seq2[string, []byte] { return walk("views") }
