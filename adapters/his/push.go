@@ -1,0 +1,80 @@
+package his
+
+import (
+	"time"
+
+	"github.com/qihuang-health/qihuang/adapters/soap"
+	"github.com/qihuang-health/qihuang/fhir/tcm"
+	"github.com/qihuang-health/qihuang/internal/charset"
+)
+
+// inner decodes a SOAP request's body down to the message it carries.
+func inner(body []byte, declared string, zone *time.Location) (*soap.Call, *tcmMessage, error) {
+	text, _, err := charset.Decode(body, declared)
+	if err != nil {
+		return &soap.Call{}, nil, err
+	}
+	call, err := soap.Parse(text)
+	if err != nil {
+		return &soap.Call{}, nil, err
+	}
+	m, err := parseTCM(call.First(), zone)
+	return call, m, err
+}
+
+// push01 writes the patient and opens the visit, unless a document of the visit
+// is there already: it knows more.
+func (w *writing) push01() error {
+	_, m, err := inner(w.message.Body, w.message.Charset, w.sink.zone)
+	if err != nil {
+		return err
+	}
+	p, err := read01(m)
+	if err != nil {
+		return err
+	}
+	when := p.sent
+	if when.IsZero() || when.After(w.message.Received) {
+		when = w.message.Received
+	}
+	at := newer(when, w.message.Received)
+	pid := tcm.PatientID(p.org, p.patient.No)
+	old, ok, err := w.read("Patient", pid)
+	if err != nil {
+		return err
+	}
+	if ok {
+		p.patient = p.patient.Merge(tcm.ReadPatient(old))
+	}
+	if err := w.put(at, p.patient.Resources()...); err != nil {
+		return err
+	}
+	if err := w.directory(at, tcm.Organization{Code: p.org}.Resources()[0], ""); err != nil {
+		return err
+	}
+	if err := w.put(at, tcm.Coverage{OrgCode: p.org, PatientID: pid, Insurance: p.insurance}.Resources()...); err != nil {
+		return err
+	}
+	if _, documented, err := w.read("Composition", tcm.RecordID(p.org, p.visitNo)); documented || err != nil {
+		return err
+	}
+	return w.put(at, tcm.Encounter{OrgCode: p.org, VisitNo: p.visitNo, Status: "in-progress",
+		Start: when.In(w.sink.zone).Format(time.RFC3339), PatientID: pid, PatientName: p.patient.Name, Insurance: p.insurance}.Resources()...)
+}
+
+// push02 writes one drug of the dictionary.
+func (w *writing) push02() error {
+	_, m, err := inner(w.message.Body, w.message.Charset, w.sink.zone)
+	if err != nil {
+		return err
+	}
+	d, err := read02(m)
+	if err != nil {
+		return err
+	}
+	when := m.sent
+	if when.IsZero() || when.After(w.message.Received) {
+		when = w.message.Received
+	}
+	return w.put(newer(when, w.message.Received), d.Resources()...)
+}

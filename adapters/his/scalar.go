@@ -1,0 +1,162 @@
+package his
+
+import (
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// scalar says how one Go type is read from text and described in the schema.
+type scalar struct {
+	// set parses s into v; a false result means the text is not of this type.
+	set    func(v reflect.Value, s string, zone *time.Location) bool
+	hint   string
+	schema map[string]any
+}
+
+// scalars by Go type. Text needs no entry.
+func scalarTypes() map[reflect.Type]scalar {
+	return map[reflect.Type]scalar{
+		reflect.TypeFor[Moment](): {setMoment, "例如 2026-10-12T08:31:05+08:00 或 2026-10-12 08:31:05",
+			map[string]any{"type": "string", "examples": []string{"2026-10-12T08:31:05+08:00", "2026-10-12 08:31:05"}}},
+		reflect.TypeFor[Day](): {setDay, "例如 1956-03-12", map[string]any{"type": "string", "examples": []string{"1956-03-12"}}},
+		reflect.TypeFor[Decimal](): {setDecimal, "例如 9 或 21.26",
+			map[string]any{"type": []string{"number", "string"}, "pattern": `^-?[0-9]+(\.[0-9]+)?$`}},
+		reflect.TypeFor[VisitType](): enum("first", "return", map[string]string{"初诊": "first", "1": "first", "复诊": "return", "2": "return"}),
+		reflect.TypeFor[Gender](): enum("male", "female", map[string]string{"other": "other", "unknown": "unknown",
+			"男": "male", "男性": "male", "m": "male", "1": "male", "女": "female", "女性": "female", "f": "female", "2": "female",
+			"0": "unknown", "9": "unknown", "未知": "unknown", "未知的性别": "unknown", "未说明的性别": "unknown", "u": "unknown", "o": "other"}),
+		reflect.TypeFor[DrugKind]():   enum("western", "patent", map[string]string{"西药": "western", "1": "western", "中成药": "patent", "成药": "patent", "2": "patent"}),
+		reflect.TypeFor[HerbalKind](): enum("decoction", "granule", map[string]string{"饮片": "decoction", "中药饮片": "decoction", "草药": "decoction", "颗粒": "granule", "配方颗粒": "granule", "中药配方颗粒": "granule"}),
+	}
+}
+
+// enum accepts the two codes and every alias, in any case.
+func enum(a, b string, aliases map[string]string) scalar {
+	codes := []string{a, b}
+	for alias, code := range aliases {
+		if alias == code {
+			codes = append(codes, code)
+		}
+	}
+	return scalar{
+		set: func(v reflect.Value, s string, _ *time.Location) bool {
+			s = strings.ToLower(s)
+			if code, ok := aliases[s]; ok {
+				s = code
+			} else if s != a && s != b {
+				return false
+			}
+			v.SetString(s)
+			return true
+		},
+		hint:   "可用代码：" + strings.Join(codes, "、"),
+		schema: map[string]any{"type": "string", "examples": codes},
+	}
+}
+
+// momentLayouts are the forms seen from HIS systems; the glued ones are real
+// (tcm_platform_interface: 2018-05-2821:04:40; Winning: yyyyMMddHH:mm:ss).
+var momentLayouts = []string{
+	time.RFC3339Nano, "2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04",
+	"2006-01-0215:04:05", "20060102150405", "2006010215:04:05", "20060102 15:04:05", "200601021504",
+	"2006/01/02 15:04:05", "2006/1/2 15:04:05", "2006-01-02", "20060102", "2006-01-02T15:04:05Z0700", "20060102150405Z0700",
+}
+
+// ParseMoment reads a time in any of the forms HIS systems write; those without
+// a zone are in zone. The result has whole milliseconds.
+func ParseMoment(s string, zone *time.Location) (time.Time, bool) {
+	for _, layout := range momentLayouts {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+			return t.Truncate(time.Millisecond), t.Year() >= 1900 && t.Year() < 2200
+		}
+	}
+	return time.Time{}, false
+}
+
+func setMoment(v reflect.Value, s string, zone *time.Location) bool {
+	t, ok := ParseMoment(s, zone)
+	if ok {
+		v.Field(0).Set(reflect.ValueOf(t))
+	}
+	return ok
+}
+
+// ParseDay reads a date, with or without a time behind it.
+func ParseDay(s string) (string, bool) {
+	for _, layout := range []string{"2006-01-02", "20060102", "2006/1/2", "2006-1-2"} {
+		if t, err := time.Parse(layout, s); err == nil && t.Year() >= 1800 {
+			return t.Format(time.DateOnly), true
+		}
+	}
+	if t, ok := ParseMoment(s, time.UTC); ok {
+		return t.Format(time.DateOnly), true
+	}
+	for _, layout := range []string{"2006-01", "2006"} {
+		if t, err := time.Parse(layout, s); err == nil && t.Year() >= 1800 {
+			return t.Format(layout), true
+		}
+	}
+	return "", false
+}
+
+func setDay(v reflect.Value, s string, _ *time.Location) bool {
+	d, ok := ParseDay(s)
+	v.SetString(d)
+	return ok
+}
+
+func setDecimal(v reflect.Value, s string, _ *time.Location) bool {
+	d, ok := ParseDecimal(s)
+	v.SetString(d)
+	return ok
+}
+
+// ParseDecimal returns the shortest form of an exact decimal.
+func ParseDecimal(s string) (string, bool) {
+	if len(s) > 40 {
+		return "", false
+	}
+	if simple, ok := shorten(s); ok {
+		return simple, true
+	}
+	d, err := decimal.NewFromString(s)
+	if err != nil || d.Exponent() < -30 || d.Exponent() > 30 {
+		return "", false
+	}
+	return d.String(), true
+}
+
+// shorten handles plain digits with at most one point, without arithmetic.
+func shorten(s string) (string, bool) {
+	neg := strings.HasPrefix(s, "-")
+	s = strings.TrimPrefix(s, "-")
+	dot := -1
+	for i := range len(s) {
+		if s[i] == '.' && dot < 0 && i > 0 {
+			dot = i
+		} else if s[i] < '0' || s[i] > '9' {
+			return "", false
+		}
+	}
+	if s == "" || dot == len(s)-1 {
+		return "", false
+	}
+	if dot >= 0 {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	for len(s) > 1 && s[0] == '0' && s[1] != '.' {
+		s = s[1:]
+	}
+	if neg && s != "0" {
+		s = "-" + s
+	}
+	return s, true
+}
+
+// assign parses s into *p, a pointer to one of the scalar types.
+func assign[T any](types map[reflect.Type]scalar, p *T, s string) bool {
+	return types[reflect.TypeFor[T]()].set(reflect.ValueOf(p).Elem(), s, time.UTC)
+}

@@ -1,0 +1,299 @@
+package his
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/model"
+	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/fhir/tcm"
+	"github.com/qihuang-health/qihuang/internal/charset"
+	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/pipeline"
+)
+
+// The kinds of message this package takes.
+const (
+	KindVisit = "his-visit"  // POST /ingest/his
+	Kind01    = "tcm-his-01" // SOAP: patient and visit
+	Kind02    = "tcm-his-02" // SOAP: one drug of the dictionary
+)
+
+// mapVersion stands in the digest of a message's content, so that replaying old
+// messages through a changed mapping takes effect.
+const mapVersion = "1"
+
+// Sink gives inbound messages of a township HIS their effect: one FHIR
+// transaction each. It is a [pipeline.Sink]; safe for concurrent use as long as
+// messages of one key come in order.
+type Sink struct {
+	store   store.Store
+	decoder *Decoder
+	zone    *time.Location
+	encoder model.Encoder
+}
+
+// NewSink returns a sink that writes to st.
+func NewSink(cfg Config, st store.Store) *Sink {
+	return &Sink{store: st, decoder: NewDecoder(cfg.Zone, cfg.UnknownCodes), zone: cfg.Zone}
+}
+
+// Handle maps m and commits it. See [pipeline.Sink] for the meaning of errors.
+func (s *Sink) Handle(ctx context.Context, m *pipeline.Message) error {
+	tx := &store.Transaction{ID: "his-" + m.ID, Actor: m.Source, Time: m.Received.UTC().Truncate(time.Millisecond), Source: m.ID}
+	snap, err := s.store.Snapshot(ctx, 0)
+	if err != nil {
+		return err
+	}
+	defer snap.Close()
+	w := &writing{sink: s, snap: snap, message: m}
+	switch m.Kind {
+	case KindVisit:
+		err = w.document()
+	case Kind01:
+		err = w.push01()
+	case Kind02:
+		err = w.push02()
+	default:
+		err = fault.New(fault.Unsupported, "不支持的消息种类 %s", m.Kind)
+	}
+	if err != nil {
+		return err
+	}
+	if tx.Ops = w.ops; len(tx.Ops) == 0 {
+		return nil
+	}
+	_, err = s.store.Commit(ctx, tx)
+	return err
+}
+
+// writing collects the ops of one message against one view of the store.
+type writing struct {
+	sink    *Sink
+	snap    store.Snapshot
+	message *pipeline.Message
+	ops     []store.Op
+}
+
+// document handles a visit document. Its own resources replace those of the
+// visit's earlier document; an older document never replaces a newer one, and
+// content that was once applied is never applied again.
+func (w *writing) document() error {
+	text, _, err := charset.Decode(w.message.Body, w.message.Charset)
+	if err != nil {
+		return err
+	}
+	doc, _, err := w.sink.decoder.Decode(text)
+	if err != nil {
+		return err
+	}
+	m := mapDocument(doc, w.sink.zone)
+	digest, own, err := w.encode(m)
+	if err != nil {
+		return err
+	}
+	prov := tcm.Provenance{Visit: m.visit, ContentID: digest, MessageID: w.message.ID, Source: w.message.Source}
+	prov.Time = w.message.Received.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+	if _, known, err := w.read("Provenance", prov.ID()); known || err != nil {
+		return err
+	}
+	before, _, err := w.read("Composition", tcm.RecordID(doc.OrgCode, doc.VisitNo))
+	if err != nil {
+		return err
+	}
+	if before.Path("meta", "source").Str() > messageURI(w.message.ID) {
+		return nil // a newer document of this visit is in place
+	}
+	if err := w.people(m); err != nil {
+		return err
+	}
+	w.ops = append(w.ops, own...)
+	w.remove(before, m)
+	return w.put("", prov.Resources()...)
+}
+
+// people writes what visits share, never undoing what is newer.
+func (w *writing) people(m *mapping) error {
+	at := newer(w.businessTime(m), w.message.Received)
+	d := m.doc
+	p := m.patient()
+	if old, ok, err := w.read("Patient", m.visit.PatientID); err != nil {
+		return err
+	} else if ok {
+		p = p.Merge(tcm.ReadPatient(old))
+	}
+	if err := w.put(at, p.Resources()...); err != nil {
+		return err
+	}
+	if err := w.directory(at, tcm.Organization{Code: d.OrgCode, Name: d.OrgName}.Resources()[0], d.OrgName); err != nil {
+		return err
+	}
+	if d.Doctor.ID != "" {
+		doctor := tcm.Practitioner{OrgCode: d.OrgCode, No: d.Doctor.ID, Name: d.Doctor.Name}.Resources()[0]
+		if err := w.directory(at, doctor, d.Doctor.Name); err != nil {
+			return err
+		}
+	}
+	return w.put(at, m.coverage().Resources()...)
+}
+
+// directory writes an organisation or doctor only if it is new or renamed: the
+// directory may know more of them than a visit does.
+func (w *writing) directory(at string, r tcm.Resource, name string) error {
+	old, known, err := w.read(r.Type, r.ID)
+	if err != nil {
+		return err
+	}
+	had := old.Get("name").Str()
+	if had == "" {
+		had = old.Path("name", "text").Str()
+	}
+	if known && (name == "" || name == had) {
+		return nil
+	}
+	return w.put(at, r)
+}
+
+// businessTime is when the visit's facts were true: the latest time told in the
+// document, not before the push that opened the visit, never in the future.
+func (w *writing) businessTime(m *mapping) time.Time {
+	last := m.doc.VisitTime.Time
+	later := func(t time.Time) {
+		if t.After(last) {
+			last = t
+		}
+	}
+	for _, p := range m.doc.Herbal {
+		later(p.Time.Time)
+	}
+	for _, p := range m.doc.WesternRx {
+		later(p.Time.Time)
+	}
+	for _, c := range m.doc.Charges {
+		later(c.Time.Time)
+	}
+	if enc, ok, _ := w.read("Encounter", m.visit.EncounterID); ok {
+		if t, err := time.Parse(time.RFC3339, tcm.ReadEncounter(enc).Start); err == nil {
+			later(t)
+		}
+	}
+	if last.After(w.message.Received) {
+		last = w.message.Received
+	}
+	return last
+}
+
+// newer makes the instant for [store.Op.IfNewer]: it orders by business time (to
+// the second), then by arrival, which stands in the fraction. The arrival's
+// delay is kept to the millisecond for nine days, then to the second.
+func newer(business, received time.Time) string {
+	const day, fine = 86_400_000, 800_000_000
+	business = business.Truncate(time.Second)
+	delay := max(received.Sub(business).Milliseconds()+day, 0)
+	if delay > fine {
+		delay = min(fine+(delay-fine)/1000, 999_999_999)
+	}
+	return business.Add(time.Duration(delay)).UTC().Format("2006-01-02T15:04:05.000000000Z07:00")
+}
+
+// encode encodes the visit's own resources and digests the whole content.
+func (w *writing) encode(m *mapping) (digest string, own []store.Op, err error) {
+	h := sha256.New()
+	h.Write([]byte(mapVersion))
+	var buf []byte
+	for _, r := range m.shared {
+		if buf, err = w.sink.encoder.Append(buf[:0], r.Model); err != nil {
+			return "", nil, err
+		}
+		h.Write(buf)
+	}
+	own = make([]store.Op, 0, len(m.own))
+	for _, r := range m.own {
+		body, err := w.sink.encoder.Marshal(r.Model)
+		if err != nil {
+			return "", nil, err
+		}
+		h.Write(body)
+		if r.Type == "Composition" {
+			body = stamp(body, w.message.ID)
+		}
+		own = append(own, store.Op{Method: store.Update, Type: r.Type, ID: r.ID, Resource: body})
+	}
+	return hex.EncodeToString(h.Sum(nil)), own, nil
+}
+
+func messageURI(id string) string { return "urn:qihuang:message:" + id }
+
+// stamp puts the message into meta.source of an encoded Composition: the next
+// document of the visit sees which one it follows.
+func stamp(body []byte, id string) []byte {
+	const head = `{"resourceType":"Composition",`
+	out := append([]byte(nil), head...)
+	out = append(out, `"meta":{"source":`...)
+	out = model.AppendString(out, messageURI(id))
+	return append(append(out, `},`...), body[len(head):]...)
+}
+
+// remove deletes the parts that the visit's earlier document had and this one
+// has not.
+func (w *writing) remove(before fhir.Node, m *mapping) {
+	if !before.Exists() {
+		return
+	}
+	now := make(map[string]bool, len(m.own))
+	for _, r := range m.own {
+		now[r.Type+"/"+r.ID] = true
+	}
+	for _, e := range tcm.ReadRecord(before).Entries {
+		typ, id, ok := cut(e)
+		if !ok || now[e] {
+			continue
+		}
+		w.ops = append(w.ops, store.Op{Method: store.Delete, Type: typ, ID: id})
+		if typ == "MedicationRequest" {
+			if _, ok, _ := w.read("Medication", id); ok && !now["Medication/"+id] {
+				w.ops = append(w.ops, store.Op{Method: store.Delete, Type: "Medication", ID: id})
+			}
+		}
+	}
+}
+
+// put appends updates of resources, conditional on at if it is not "".
+func (w *writing) put(at string, rs ...tcm.Resource) error {
+	for _, r := range rs {
+		body, err := w.sink.encoder.Marshal(r.Model)
+		if err != nil {
+			return err
+		}
+		w.ops = append(w.ops, store.Op{Method: store.Update, Type: r.Type, ID: r.ID, IfNewer: at, Resource: body})
+	}
+	return nil
+}
+
+// read returns a current resource; ok is false if there is none.
+func (w *writing) read(typ, id string) (n fhir.Node, ok bool, err error) {
+	v, err := w.snap.Read(typ, id)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
+		return fhir.Node{}, false, nil
+	}
+	if err != nil {
+		return fhir.Node{}, false, err
+	}
+	tree, err := fhir.Parse(v.Resource)
+	if err != nil {
+		return fhir.Node{}, false, err
+	}
+	return tree.Root(), true, nil
+}
+
+func cut(reference string) (typ, id string, ok bool) {
+	for i := range len(reference) {
+		if reference[i] == '/' {
+			return reference[:i], reference[i+1:], i > 0 && i+1 < len(reference)
+		}
+	}
+	return "", "", false
+}

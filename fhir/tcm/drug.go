@@ -1,0 +1,89 @@
+package tcm
+
+import (
+	"strconv"
+
+	r4 "github.com/samply/golang-fhir-models/fhir-models/fhir"
+
+	"github.com/qihuang-health/qihuang/fhir"
+)
+
+// DrugRequest is one drug of a western or patent prescription. Drugs of one
+// prescription share No, which stands in groupIdentifier.
+type DrugRequest struct {
+	Visit
+	VisitNo  string
+	No       string
+	Category string // Patent or WesternRx
+	Total    string // money of the whole prescription
+	Repeat   int    // 0; 1, 2 … when the same drug stands again on the prescription
+
+	Code, Name            string
+	Quantity, Unit        string
+	Price, Amount, Dosage string
+}
+
+// ID is the MedicationRequest's resource id.
+func (d DrugRequest) ID() string {
+	key := d.Code
+	if key == "" {
+		key = d.Name
+	}
+	return ID(rxIDPrefix, d.OrgCode, d.VisitNo, d.No, key, strconv.Itoa(d.Repeat))
+}
+
+// Resources builds the MedicationRequest.
+func (d DrugRequest) Resources() []Resource {
+	id := d.ID()
+	req := d.Visit.request(id, d.No, d.Category, d.Total)
+	req.MedicationCodeableConcept = conceptValue(d.Name, Coding{SystemOf("drug", d.OrgCode), d.Code, d.Name})
+	req.Extension = append(req.Extension, moneyExt(ExtUnitPrice, d.Price)...)
+	req.Extension = append(req.Extension, moneyExt(ExtAmount, d.Amount)...)
+	if d.Dosage != "" {
+		req.DosageInstruction = []r4.Dosage{{Text: &d.Dosage}}
+	}
+	if d.Quantity != "" {
+		req.DispenseRequest = &r4.MedicationRequestDispenseRequest{Quantity: quantity(d.Quantity, d.Unit)}
+	}
+	return []Resource{{"MedicationRequest", id, req}}
+}
+
+// ReadDrugRequest reads one back. VisitNo and Repeat are not kept in it.
+func ReadDrugRequest(n fhir.Node) DrugRequest {
+	drug, q := n.Get("medicationCodeableConcept"), n.Path("dispenseRequest", "quantity")
+	return DrugRequest{Visit: requestVisit(n), No: n.Path("groupIdentifier", "value").Str(),
+		Category: coded(n.Get("category").At(0), SystemCategory).Code, Total: moneyOf(n, ExtTotal),
+		Code: drug.Path("coding", "code").Str(), Name: drug.Get("text").Str(),
+		Quantity: q.Get("value").Str(), Unit: q.Get("unit").Str(),
+		Price: moneyOf(n, ExtUnitPrice), Amount: moneyOf(n, ExtAmount), Dosage: n.Path("dosageInstruction", "text").Str()}
+}
+
+// Drug is an entry of an organisation's drug dictionary (药品目录).
+type Drug struct {
+	OrgCode       string
+	Code, Name    string
+	Specification string
+	Inactive      bool
+}
+
+// Resources builds the Medication.
+func (d Drug) Resources() []Resource {
+	id, status := DrugID(d.OrgCode, d.Code), "active"
+	if d.Inactive {
+		status = "inactive"
+	}
+	med := r4.Medication{Id: &id, Status: &status, Code: concept(d.Name, Coding{SystemOf("drug", d.OrgCode), d.Code, d.Name}),
+		Identifier: identifier("", SystemOf("drug", d.OrgCode), d.Code)}
+	med.Identifier[0].Assigner = orgRef(d.OrgCode, "")
+	if d.Specification != "" {
+		med.Extension = []r4.Extension{{Url: ExtSpecification, ValueString: &d.Specification}}
+	}
+	return []Resource{{"Medication", id, med}}
+}
+
+// ReadDrug reads one back.
+func ReadDrug(n fhir.Node) Drug {
+	return Drug{OrgCode: n.Path("identifier", "assigner", "identifier", "value").Str(),
+		Code: identified(n, Base+"/sid/drug/"), Name: n.Path("code", "text").Str(),
+		Specification: extension(n, ExtSpecification).Get("valueString").Str(), Inactive: n.Get("status").Str() == "inactive"}
+}

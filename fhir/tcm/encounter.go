@@ -1,0 +1,75 @@
+package tcm
+
+import (
+	r4 "github.com/samply/golang-fhir-models/fhir-models/fhir"
+
+	"github.com/qihuang-health/qihuang/fhir"
+)
+
+// Encounter is an outpatient visit (门诊就诊).
+type Encounter struct {
+	OrgCode, OrgName string
+	VisitNo          string
+	Status           string // in-progress | finished
+	Start            string // FHIR dateTime
+	PatientID        string // resource id
+	PatientName      string
+	DoctorID         string // resource id, may be ""
+	DoctorName       string
+	VisitType        string // first | return | ""
+	Insurance        Insurance
+	Diagnoses        []string // Condition ids, the main one first
+}
+
+var encounterStatus = map[string]r4.EncounterStatus{"in-progress": r4.EncounterStatusInProgress,
+	"finished": r4.EncounterStatusFinished, "planned": r4.EncounterStatusPlanned, "cancelled": r4.EncounterStatusCancelled}
+
+var visitTypes = map[string]Coding{"first": {SystemVisitType, "1", "初诊"}, "return": {SystemVisitType, "2", "复诊"}}
+
+// Resources builds the Encounter.
+func (e Encounter) Resources() []Resource {
+	id := EncounterID(e.OrgCode, e.VisitNo)
+	out := r4.Encounter{Id: &id, Identifier: identifier("VN", SystemOf("visit", e.OrgCode), e.VisitNo),
+		Status: encounterStatus[e.Status], Class: Coding{SystemActCode, "AMB", "ambulatory"}.model(),
+		ServiceType: concept("中医"), Subject: ref("Patient", e.PatientID, e.PatientName),
+		ServiceProvider: orgRef(e.OrgCode, e.OrgName)}
+	if e.Start != "" {
+		out.Period = &r4.Period{Start: &e.Start}
+	}
+	if e.DoctorID != "" {
+		out.Participant = []r4.EncounterParticipant{{Individual: ref("Practitioner", e.DoctorID, e.DoctorName)}}
+	}
+	if c, ok := visitTypes[e.VisitType]; ok {
+		out.Extension = append(out.Extension, r4.Extension{Url: ExtVisitType, ValueCoding: ptr(c.model())})
+	}
+	if c := concept(e.Insurance.Text, e.Insurance.Coding); c != nil {
+		out.Extension = append(out.Extension, r4.Extension{Url: ExtInsuranceType, ValueCodeableConcept: c})
+	}
+	for i, d := range e.Diagnoses {
+		out.Diagnosis = append(out.Diagnosis, r4.EncounterDiagnosis{Condition: must(ref("Condition", d, "")), Rank: ptr(i + 1)})
+	}
+	return []Resource{{"Encounter", id, out}}
+}
+
+// ReadEncounter reads one back.
+func ReadEncounter(n fhir.Node) Encounter {
+	doctor := n.Path("participant", "individual")
+	e := Encounter{
+		OrgCode: n.Path("serviceProvider", "identifier", "value").Str(), OrgName: n.Path("serviceProvider", "display").Str(),
+		VisitNo: identified(n, Base+"/sid/visit/"), Status: n.Get("status").Str(), Start: n.Path("period", "start").Str(),
+		PatientID: refID(n.Get("subject"), "Patient"), PatientName: n.Path("subject", "display").Str(),
+		DoctorID: refID(doctor, "Practitioner"), DoctorName: doctor.Get("display").Str(),
+	}
+	switch extension(n, ExtVisitType).Path("valueCoding", "code").Str() {
+	case "1":
+		e.VisitType = "first"
+	case "2":
+		e.VisitType = "return"
+	}
+	paid := extension(n, ExtInsuranceType).Get("valueCodeableConcept")
+	e.Insurance = Insurance{Coding: coded(paid, SystemPayment), Text: paid.Get("text").Str()}
+	for d := range n.Get("diagnosis").Children() {
+		e.Diagnoses = append(e.Diagnoses, refID(d.Get("condition"), "Condition"))
+	}
+	return e
+}

@@ -1,0 +1,56 @@
+package pipeline
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"sync"
+
+	"github.com/qihuang-health/qihuang/internal/clock"
+)
+
+// IDs makes message ids: ULIDs (48 bits of milliseconds, 80 of randomness, in
+// Crockford base 32), so that their order is the order of arrival. Within one
+// millisecond the random part counts up. Safe for concurrent use.
+type IDs struct {
+	clock clock.Clock
+	mu    sync.Mutex
+	ms    uint64
+	hi    uint16
+	lo    uint64
+}
+
+// NewIDs returns a maker that reads c.
+func NewIDs(c clock.Clock) *IDs { return &IDs{clock: c} }
+
+// Next returns a new id of 26 characters, greater than every one before, even
+// when the clock steps back.
+func (g *IDs) Next() string {
+	now := uint64(g.clock.Now().UnixMilli())
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now > g.ms {
+		var b [10]byte
+		_, _ = rand.Read(b[:]) // never fails: see crypto/rand.Read
+		g.ms, g.hi, g.lo = now, binary.BigEndian.Uint16(b[:])>>1, binary.BigEndian.Uint64(b[2:])
+	} else if g.lo++; g.lo == 0 {
+		if g.hi++; g.hi == 0 {
+			g.ms++
+		}
+	}
+	return crockford(g.ms, g.hi, g.lo)
+}
+
+func crockford(ms uint64, hi uint16, lo uint64) string {
+	const digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	var out [26]byte
+	for i := 9; i >= 0; i-- {
+		out[i] = digits[ms&31]
+		ms >>= 5
+	}
+	for i := 25; i >= 10; i-- {
+		out[i] = digits[lo&31]
+		lo = lo>>5 | uint64(hi&31)<<59
+		hi >>= 5
+	}
+	return string(out[:])
+}
