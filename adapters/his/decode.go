@@ -49,10 +49,10 @@ type member struct {
 
 // NewDecoder returns a decoder for times in zone.
 func NewDecoder(zone *time.Location, codes UnknownCodes) *Decoder {
-	return &Decoder{zone: zone, codes: codes, root: shapeOf(reflect.TypeFor[Document](), scalarTypes())}
+	return &Decoder{zone: zone, codes: codes, root: shapeOf(reflect.TypeFor[Document]())}
 }
 
-func shapeOf(t reflect.Type, scalars map[reflect.Type]scalar) *shape {
+func shapeOf(t reflect.Type) *shape {
 	s := &shape{members: map[string]*member{}}
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -64,7 +64,7 @@ func shapeOf(t reflect.Type, scalars map[reflect.Type]scalar) *shape {
 		if sc, ok := scalars[ft]; ok {
 			m.scalar = sc
 		} else if ft.Kind() == reflect.Struct {
-			m.object = shapeOf(ft, scalars)
+			m.object = shapeOf(ft)
 		}
 		s.members[m.name] = m
 		s.order = append(s.order, m)

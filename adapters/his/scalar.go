@@ -2,6 +2,7 @@ package his
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,20 +18,18 @@ type scalar struct {
 }
 
 // scalars by Go type. Text needs no entry.
-func scalarTypes() map[reflect.Type]scalar {
-	return map[reflect.Type]scalar{
-		reflect.TypeFor[Moment](): {setMoment, "例如 2026-10-12T08:31:05+08:00 或 2026-10-12 08:31:05",
-			map[string]any{"type": "string", "examples": []string{"2026-10-12T08:31:05+08:00", "2026-10-12 08:31:05"}}},
-		reflect.TypeFor[Day](): {setDay, "例如 1956-03-12", map[string]any{"type": "string", "examples": []string{"1956-03-12"}}},
-		reflect.TypeFor[Decimal](): {setDecimal, "例如 9 或 21.26",
-			map[string]any{"type": []string{"number", "string"}, "pattern": `^-?[0-9]+(\.[0-9]+)?$`}},
-		reflect.TypeFor[VisitType](): enum("first", "return", map[string]string{"初诊": "first", "1": "first", "复诊": "return", "2": "return"}),
-		reflect.TypeFor[Gender](): enum("male", "female", map[string]string{"other": "other", "unknown": "unknown",
-			"男": "male", "男性": "male", "m": "male", "1": "male", "女": "female", "女性": "female", "f": "female", "2": "female",
-			"0": "unknown", "9": "unknown", "未知": "unknown", "未知的性别": "unknown", "未说明的性别": "unknown", "u": "unknown", "o": "other"}),
-		reflect.TypeFor[DrugKind]():   enum("western", "patent", map[string]string{"西药": "western", "1": "western", "中成药": "patent", "成药": "patent", "2": "patent"}),
-		reflect.TypeFor[HerbalKind](): enum("decoction", "granule", map[string]string{"饮片": "decoction", "中药饮片": "decoction", "草药": "decoction", "颗粒": "granule", "配方颗粒": "granule", "中药配方颗粒": "granule"}),
-	}
+var scalars = map[reflect.Type]scalar{
+	reflect.TypeFor[Moment](): {setMoment, "例如 2026-10-12T08:31:05+08:00 或 2026-10-12 08:31:05",
+		map[string]any{"type": []string{"string", "null"}, "examples": []string{"2026-10-12T08:31:05+08:00", "2026-10-12 08:31:05"}}},
+	reflect.TypeFor[Day](): {setDay, "例如 1956-03-12", map[string]any{"type": []string{"string", "null"}, "examples": []string{"1956-03-12"}}},
+	reflect.TypeFor[Decimal](): {setDecimal, "例如 9 或 21.26",
+		map[string]any{"type": []string{"number", "string", "null"}, "pattern": `^-?[0-9]+(\.[0-9]+)?$`}},
+	reflect.TypeFor[VisitType](): enum("first", "return", map[string]string{"初诊": "first", "1": "first", "复诊": "return", "2": "return"}),
+	reflect.TypeFor[Gender](): enum("male", "female", map[string]string{"other": "other", "unknown": "unknown",
+		"男": "male", "男性": "male", "m": "male", "1": "male", "女": "female", "女性": "female", "f": "female", "2": "female",
+		"0": "unknown", "9": "unknown", "未知": "unknown", "未知的性别": "unknown", "未说明的性别": "unknown", "u": "unknown", "o": "other"}),
+	reflect.TypeFor[DrugKind]():   enum("western", "patent", map[string]string{"西药": "western", "1": "western", "中成药": "patent", "成药": "patent", "2": "patent"}),
+	reflect.TypeFor[HerbalKind](): enum("decoction", "granule", map[string]string{"饮片": "decoction", "中药饮片": "decoction", "草药": "decoction", "颗粒": "granule", "配方颗粒": "granule", "中药配方颗粒": "granule"}),
 }
 
 // enum accepts the two codes and every alias, in any case.
@@ -41,6 +40,7 @@ func enum(a, b string, aliases map[string]string) scalar {
 			codes = append(codes, code)
 		}
 	}
+	slices.Sort(codes[2:])
 	return scalar{
 		set: func(v reflect.Value, s string, _ *time.Location) bool {
 			s = strings.ToLower(s)
@@ -53,7 +53,7 @@ func enum(a, b string, aliases map[string]string) scalar {
 			return true
 		},
 		hint:   "可用代码：" + strings.Join(codes, "、"),
-		schema: map[string]any{"type": "string", "examples": codes},
+		schema: map[string]any{"type": []string{"string", "null"}, "examples": codes},
 	}
 }
 
@@ -157,6 +157,6 @@ func shorten(s string) (string, bool) {
 }
 
 // assign parses s into *p, a pointer to one of the scalar types.
-func assign[T any](types map[reflect.Type]scalar, p *T, s string) bool {
-	return types[reflect.TypeFor[T]()].set(reflect.ValueOf(p).Elem(), s, time.UTC)
+func assign[T any](p *T, s string) bool {
+	return scalars[reflect.TypeFor[T]()].set(reflect.ValueOf(p).Elem(), s, time.UTC)
 }

@@ -87,14 +87,13 @@ func read01(m *tcmMessage) (*push01, error) {
 }
 
 func gender01(e *soap.Element) (string, error) {
-	set := scalarTypes() // small, and pushes are rare beside documents
 	for _, name := range []string{"genderCode", "gender"} {
 		v := e.Value(name)
 		if v == "" {
 			continue
 		}
 		var g Gender
-		if assign(set, &g, v) {
+		if assign(&g, v) {
 			return string(g), nil
 		}
 		return "", badValue("Request/Patient/"+name, "性别", "应为 GB/T 2261.1 代码 0、1、2、9")
