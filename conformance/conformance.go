@@ -17,7 +17,7 @@ import (
 // Base is the canonical base of the guide's artefacts.
 const Base = "https://qihuang.health/fhir"
 
-//go:embed terminology rules profiles views
+//go:embed terminology rules profiles views measures
 var files embed.FS
 
 // Terminology yields the CodeSystems, ValueSets and ConceptMaps of the guide as
@@ -64,3 +64,8 @@ func Structures() iter.Seq2[string, []byte] { return walk("profiles") }
 // (prescription_item). `prescription` has no view of its own: it is
 // prescription_request rolled up to one row per prescription id.
 func Views() iter.Seq2[string, []byte] { return walk("views") }
+
+// Measures yields the supervision indicators as FHIR Measures, by file name, in
+// order. Population criteria are ClickHouse aggregates over the fact named by
+// criteria.name (visit, prescription).
+func Measures() iter.Seq2[string, []byte] { return walk("measures") }

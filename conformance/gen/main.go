@@ -22,7 +22,7 @@ func main() {
 		run  func(from, to string) error
 	}{
 		{"GB/T 15657", diseasesAndSyndromes}, {"GB/T 16751.3", therapies}, {"herbs", herbs}, {"formulas", formulas},
-		{"acupoints", acupoints}, {"four examinations", examinations}, {"ICD-11 TM1", icd11}, {"value tables", valueTables}, {"guide vocabulary", guideVocabulary}, {"value sets", valueSets}, {"structures", structures},
+		{"acupoints", acupoints}, {"four examinations", examinations}, {"ICD-11 TM1", icd11}, {"value tables", valueTables}, {"guide vocabulary", guideVocabulary}, {"value sets", valueSets}, {"structures", structures}, {"measures", measures},
 	} {
 		if err := step.run(*from, *to); err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", step.name, err)
