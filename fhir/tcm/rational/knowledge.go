@@ -8,6 +8,8 @@ package rational
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -200,4 +202,29 @@ func (k *Knowledge) ending(name string) []string {
 		}
 	}
 	return found
+}
+
+// Names yields every name a prescription may use for a herb (official names and
+// unambiguous aliases) with the herb, in order.
+func (k *Knowledge) Names() iter.Seq2[string, *Herb] {
+	return func(yield func(string, *Herb) bool) {
+		names := slices.AppendSeq(slices.Collect(maps.Keys(k.herbs)), maps.Keys(k.aliases))
+		slices.Sort(names)
+		for _, n := range slices.Compact(names) {
+			if h, _ := k.Resolve(n); h != nil && !yield(n, h) {
+				return
+			}
+		}
+	}
+}
+
+// Pairs yields both sides of every pair rule of one kind.
+func (k *Knowledge) Pairs(kind Kind) iter.Seq2[[]string, []string] {
+	return func(yield func(a, b []string) bool) {
+		for _, p := range k.pairs {
+			if Kind(p.Kind) == kind && !yield(p.A, p.B) {
+				return
+			}
+		}
+	}
 }

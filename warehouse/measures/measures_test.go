@@ -1,0 +1,67 @@
+package measures
+
+import (
+	"testing"
+	"time"
+
+	"github.com/qihuang-health/qihuang/fhir/tcm/rational"
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+// contract are the indicators that outside parties rely on by name.
+var contract = []string{"outpatient-visits", "patients-seen", "prescriptions", "therapy-kinds", "tcm-prescription-share", "decoction-prescription-share",
+	"patent-prescription-share", "granule-prescription-share", "decoction-visit-share", "non-drug-therapy-visit-share", "ncms-visit-share", "cost-per-visit",
+	"drug-cost-per-visit", "drug-cost-share", "decoction-share-of-drug-cost", "dual-diagnosis-rate", "syndrome-recorded-rate", "tongue-pulse-rate",
+	"herbs-per-prescription", "doses-per-prescription", "overdose-prescription-rate", "eighteen-incompatibles-rate", "nineteen-antagonisms-rate", "visits-per-doctor-day"}
+
+func catalogue(t testing.TB) *Catalogue {
+	t.Helper()
+	k, err := rational.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestCatalogue(t *testing.T) {
+	c := catalogue(t)
+	if n := len(c.All()); n < 60 {
+		t.Errorf("%d indicators, at least 60 are promised", n)
+	}
+	for _, name := range contract {
+		if _, err := c.Get(name); err != nil {
+			t.Errorf("contract indicator %s: %v", name, err)
+		}
+	}
+	if _, err := c.Get("no-such"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("unknown indicator: %v", err)
+	}
+	for _, m := range c.All() {
+		if m.Title == "" || m.Definition == "" || m.Source == "" || m.Numerator == "" || m.Fact == "" {
+			t.Errorf("%s: incomplete", m.Name)
+		}
+		if (m.Denominator == "") != (m.Scoring == "cohort") {
+			t.Errorf("%s: scoring %s does not fit its populations", m.Name, m.Scoring)
+		}
+	}
+}
+
+func TestDay(t *testing.T) {
+	for s, want := range map[string]string{
+		"2026-11-22": "2026-11-21T16:00:00Z 2026-11-22T16:00:00Z",
+		"2026-02":    "2026-01-31T16:00:00Z 2026-02-28T16:00:00Z",
+		"2026":       "2025-12-31T16:00:00Z 2026-12-31T16:00:00Z",
+	} {
+		b, e, err := Day(s)
+		if got := b.UTC().Format(time.RFC3339) + " " + e.UTC().Format(time.RFC3339); err != nil || got != want {
+			t.Errorf("Day(%s) = %s, %v", s, got, err)
+		}
+	}
+	if _, _, err := Day("22.11.2026"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("bad day: %v", err)
+	}
+}
