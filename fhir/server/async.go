@@ -1,0 +1,107 @@
+package server
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/qihuang-health/qihuang/fhir/jobs"
+	"github.com/qihuang-health/qihuang/fhir/outcome"
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+// asyncable reports whether an interaction honours Prefer: respond-async.
+func asyncable(code string) bool {
+	switch code {
+	case "search-type", "search-system", "search-compartment", "operation", "transaction":
+		return true
+	}
+	return false
+}
+
+// asyncPath is where asynchronous answers are fetched, below the base.
+const asyncPath = "/_async/"
+
+// startJob begins an interaction whose answer is fetched later
+// (https://hl7.org/fhir/R4/async.html).
+func (s *Server) startJob(r *Request, rt route) (*Reply, error) {
+	req := *r
+	req.Prefer.Async = false
+	id, err := s.jobs.Start(rt.code, r.Actor, func(ctx context.Context, _ func(string)) (any, error) {
+		rep, err := rt.run(s, ctx, &req)
+		if err != nil {
+			return entryReply{err: err}, nil // a refused interaction is an answer, not a failed job
+		}
+		defer rep.done()
+		out := entryReply{rep: rep, body: rep.json()}
+		if rep.Stream != nil {
+			var buf appender
+			if err := rep.Stream(&buf); err != nil {
+				return nil, err
+			}
+			out.body = buf
+		}
+		return out, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Accepted(r, id), nil
+}
+
+// Accepted is the answer that a job was started.
+func (s *Server) Accepted(r *Request, id string) *Reply {
+	o := outcome.Options{English: r.English, RequestID: r.ID}
+	return &Reply{Status: http.StatusAccepted, Header: http.Header{"Content-Location": {r.Base + asyncPath + id}},
+		Body: outcome.Info("已受理，请稍后在 Content-Location 取结果", "accepted: fetch the answer at Content-Location", o)}
+}
+
+// Jobs returns the manager of asynchronous work, for operations and the console.
+func (s *Server) Jobs() *jobs.Manager { return s.jobs }
+
+// jobStatus answers 202 while a job runs and its answer when it is done, as a
+// Bundle of type batch-response with one entry.
+func (s *Server) jobStatus(_ context.Context, r *Request) (*Reply, error) {
+	st, err := s.jobs.Get(r.Target.ID)
+	if err != nil {
+		return nil, err
+	}
+	if st.Owner != r.Actor {
+		return nil, fault.New(fault.NotFound, "no such job")
+	}
+	switch st.State {
+	case jobs.Cancelled:
+		return nil, fault.New(fault.NotFound, "the job was cancelled")
+	case jobs.Failed:
+		return nil, st.Err
+	case jobs.Waiting, jobs.Running:
+		progress := st.Progress
+		if progress == "" {
+			progress = string(st.State)
+		}
+		return &Reply{Status: http.StatusAccepted, Header: http.Header{"X-Progress": {progress}, "Retry-After": {"1"}}}, nil
+	}
+	switch res := st.Result.(type) {
+	case entryReply:
+		w := newBundle("batch-response", st.ID, st.Ended, -1)
+		res.write(w, r)
+		return ok(w.end()), nil
+	case *Reply:
+		return res, nil
+	}
+	return nil, fault.New(fault.Internal, "job %s has no answer", st.ID)
+}
+
+// jobCancel cancels a job or forgets its answer.
+func (s *Server) jobCancel(_ context.Context, r *Request) (*Reply, error) {
+	st, err := s.jobs.Get(r.Target.ID)
+	if err == nil && st.Owner != r.Actor {
+		err = fault.New(fault.NotFound, "no such job")
+	}
+	if err == nil {
+		err = s.jobs.Cancel(r.Target.ID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Reply{Status: http.StatusAccepted}, nil
+}

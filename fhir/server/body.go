@@ -1,0 +1,152 @@
+package server
+
+import (
+	"compress/gzip"
+	"encoding/base64"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/outcome"
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+// readBody reads, decompresses and, from XML, converts the body.
+func (s *Server) readBody(c *gin.Context, req *Request) error {
+	r := c.Request
+	switch req.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+	default:
+		return nil
+	}
+	if r.ContentLength > s.cfg.MaxBody {
+		return s.tooLarge()
+	}
+	body, err := s.readAll(r)
+	if err != nil {
+		return err
+	}
+	req.Body = body
+	req.MediaType, err = mediaType(r.Header.Get("Content-Type"), body)
+	if err != nil || len(body) == 0 {
+		return err
+	}
+	return s.decode(req)
+}
+
+// readAll reads the body within MaxBody, also after decompression.
+func (s *Server) readAll(r *http.Request) ([]byte, error) {
+	var src io.Reader = r.Body
+	switch enc := r.Header.Get("Content-Encoding"); enc {
+	case "", "identity":
+	case "gzip":
+		z, err := gzip.NewReader(r.Body)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "the body is not gzip")
+		}
+		defer z.Close()
+		src = z
+	default:
+		return nil, unsupportedMedia("Content-Encoding: " + enc)
+	}
+	size := min(max(r.ContentLength, 0), s.cfg.MaxBody)
+	buf := make([]byte, 0, size+512)
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := src.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if int64(len(buf)) > s.cfg.MaxBody {
+			return nil, s.tooLarge()
+		}
+		if errors.Is(err, io.EOF) {
+			return buf, nil
+		}
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "the body ended too early")
+		}
+	}
+}
+
+func (s *Server) tooLarge() error {
+	return fault.New(fault.TooCostly, "body too large").With(fault.Issue{Severity: "error", Code: "too-long", Key: outcome.KeyTooLarge,
+		Text: "请求体过大，请分批发送", TextEN: "the body is too large: send it in parts"})
+}
+
+// mediaType returns the body's type; without a header it is told from the first byte.
+func mediaType(header string, body []byte) (string, error) {
+	if header == "" {
+		for _, c := range body {
+			switch c {
+			case ' ', '\t', '\r', '\n', 0xEF, 0xBB, 0xBF:
+				continue
+			case '{', '[':
+				return mimeJSON, nil
+			case '<':
+				return mimeXML, nil
+			}
+			break
+		}
+		return "", nil
+	}
+	if header == mimeJSON {
+		return mimeJSON, nil
+	}
+	t, params, err := mime.ParseMediaType(header)
+	if err != nil {
+		return "", unsupportedMedia(header)
+	}
+	switch strings.ToLower(params["charset"]) {
+	case "", "utf-8", "utf8", "us-ascii":
+	default:
+		return "", unsupportedMedia(header)
+	}
+	return t, nil
+}
+
+// decode turns XML into JSON, wraps native content sent to Binary, and refuses
+// media types no interaction takes.
+func (s *Server) decode(req *Request) (err error) {
+	switch kind := mediaKind(req.MediaType); {
+	case kind == 'j', req.MediaType == mimePatch, req.MediaType == mimeForm && takesForm(req):
+		return nil
+	case kind == 'x' && s.parts.XML != nil && req.Method != http.MethodPatch:
+		req.Body, err = s.parts.XML.ToJSON(req.Body)
+		return err
+	case kind == 0 && req.MediaType != "" && req.Type == "Binary" && (req.Shape == TypeLevel || req.Shape == Instance):
+		req.Body = wrapBinary(req)
+		return nil
+	}
+	return unsupportedMedia(req.MediaType)
+}
+
+func takesForm(r *Request) bool {
+	switch r.Shape {
+	case TypeSearch, SystemSearch, CompartmentSearch, TypeOperation, SystemOperation, InstanceOperation:
+		return true
+	}
+	return false
+}
+
+// wrapBinary makes a Binary of native content (binary.html#rest).
+func wrapBinary(r *Request) []byte {
+	b := append([]byte(nil), `{"resourceType":"Binary",`...)
+	if r.Shape == Instance {
+		b = append(fhir.AppendString(append(b, `"id":`...), r.Target.ID), ',')
+	}
+	b = fhir.AppendString(append(b, `"contentType":`...), r.MediaType)
+	b = append(b, `,"data":"`...)
+	b = base64.StdEncoding.AppendEncode(b, r.Body)
+	return append(b, `"}`...)
+}
+
+func unsupportedMedia(what string) error {
+	return fault.New(fault.Unsupported, "unsupported media type").With(fault.Issue{Severity: "error", Code: "not-supported", Key: outcome.KeyMediaType,
+		Text: "不支持的内容类型：" + clip(what), TextEN: "unsupported media type: " + clip(what), Hint: "Content-Type: " + mimeJSON})
+}

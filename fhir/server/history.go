@@ -1,0 +1,215 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+// history is the history of a resource, a type or the system, newest first
+// (http.html#history).
+func (s *Server) history(ctx context.Context, r *Request) (*Reply, error) {
+	query := strip(r.Query)
+	q := store.HistoryQuery{Type: r.Type, ID: r.Target.ID}
+	at, err := s.historyTimes(r, &q)
+	if err != nil {
+		return nil, err
+	}
+	count, err := r.Count(s.cfg.DefaultCount, s.cfg.MaxCount)
+	if err != nil {
+		return nil, err
+	}
+	snap, cur, err := s.page(ctx, r, query)
+	if err != nil {
+		return nil, err
+	}
+	defer snap.Close()
+	before, err := place(cur)
+	if err != nil {
+		return nil, err
+	}
+	q.Before = before
+	if at.end.IsZero() {
+		q.Limit = count + 1 // one more tells whether there is a next page
+	} else {
+		q.Before = 0 // which version was current is known only by walking from the newest
+	}
+	page, err := collect(ctx, snap, q, at, before, count)
+	if err != nil {
+		return nil, err
+	}
+	if len(page) == 0 && before == 0 && q.ID != "" && at.end.IsZero() && q.Since.IsZero() {
+		return nil, fault.New(fault.NotFound, "no such resource")
+	}
+	cur = cursor{offset: snap.Offset(), total: s.historyTotal(q, at, page, before, cur.total)}
+	if len(page) > count {
+		page = page[:count]
+		if count > 0 {
+			cur.place = strconv.FormatInt(page[count-1].Seq, 10)
+		}
+	}
+	body, err := s.historyBundle(r, query, page, cur)
+	return &Reply{Body: body, Offset: snap.Offset()}, err
+}
+
+// span is the time of _at: versions current at some moment of it.
+type span struct{ start, end time.Time }
+
+func (s *Server) historyTimes(r *Request, q *store.HistoryQuery) (at span, err error) {
+	if v := r.Param("_since"); v != "" {
+		t, err := parseTime(v)
+		if err != nil {
+			return at, badParam("_since", v)
+		}
+		q.Since = t.start
+	}
+	if v := r.Param("_at"); v != "" {
+		if at, err = parseTime(v); err != nil {
+			return at, badParam("_at", v)
+		}
+	}
+	return at, nil
+}
+
+// timeForms are the precisions of a FHIR date or instant and the span each covers.
+var timeForms = []struct {
+	layout string
+	years  int
+	months int
+	days   int
+	exact  time.Duration
+}{
+	{"2006-01-02T15:04:05.999999999Z07:00", 0, 0, 0, time.Millisecond},
+	{"2006-01-02T15:04Z07:00", 0, 0, 0, time.Minute},
+	{"2006-01-02T15:04:05", 0, 0, 0, time.Second},
+	{"2006-01-02T15:04", 0, 0, 0, time.Minute},
+	{"2006-01-02", 0, 0, 1, 0},
+	{"2006-01", 0, 1, 0, 0},
+	{"2006", 1, 0, 0, 0},
+}
+
+// parseTime reads a FHIR date, dateTime or instant as the span [start, end) it
+// covers; without a zone it is in the process's (TZ).
+func parseTime(v string) (span, error) {
+	for i, f := range timeForms {
+		t, err := time.ParseInLocation(f.layout, v, time.Local)
+		if err != nil {
+			// An unescaped '+' of the zone arrives as a space.
+			if i < 2 && len(v) > 6 && v[len(v)-6] == ' ' {
+				t, err = time.Parse(f.layout, v[:len(v)-6]+"+"+v[len(v)-5:])
+			}
+			if err != nil {
+				continue
+			}
+		}
+		exact := f.exact
+		if i == 0 && t.Nanosecond() == 0 {
+			exact = time.Second
+		}
+		return span{t, t.AddDate(f.years, f.months, f.days).Add(exact)}, nil
+	}
+	return span{}, fault.New(fault.Invalid, "not a date")
+}
+
+// collect reads at most count+1 versions of a page. With _at it walks all
+// versions and keeps those that were current in the span: made before its end,
+// and replaced, if ever, after its start.
+func collect(ctx context.Context, snap store.Snapshot, q store.HistoryQuery, at span, before int64, count int) ([]store.Change, error) {
+	var page []store.Change
+	settled := map[string]bool{} // resources whose current version at the span's start has been met
+	n := 0
+	for ch, err := range snap.History(q) {
+		if err != nil {
+			return nil, err
+		}
+		if n++; n%1024 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if !at.end.IsZero() {
+			key := ch.Type + "/" + ch.ID
+			if !ch.LastUpdated.Before(at.end) || settled[key] {
+				continue
+			}
+			settled[key] = !ch.LastUpdated.After(at.start)
+			if before > 0 && ch.Seq >= before {
+				continue
+			}
+		}
+		if page = append(page, ch); len(page) > count {
+			break
+		}
+	}
+	return page, nil
+}
+
+// historyTotal counts the versions of one resource where that is free: its
+// newest version has the number of all. Else the total is left out.
+func (s *Server) historyTotal(q store.HistoryQuery, at span, page []store.Change, before, known int64) int64 {
+	switch {
+	case before > 0:
+		return known
+	case q.ID == "" || !at.end.IsZero() || !q.Since.IsZero() || len(page) == 0:
+		return -1
+	}
+	return page[0].Version.Version
+}
+
+// place reads the change sequence below which a page goes on.
+func place(cur cursor) (int64, error) {
+	if cur.place == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(cur.place, 10, 64)
+	if err != nil {
+		return 0, badParam(cursorParam, "")
+	}
+	return n, nil
+}
+
+// historyBundle writes the page.
+func (s *Server) historyBundle(r *Request, query string, page []store.Change, cur cursor) ([]byte, error) {
+	w := newBundle("history", s.parts.NewID(), s.clock.Now(), cur.total, s.links(r, query, query, cur)...)
+	for _, ch := range page {
+		v := ch.Version
+		w.open()
+		w.fullURL(r.Base, v.Type, v.ID)
+		status := http.StatusOK
+		switch {
+		case v.Deleted():
+			status = http.StatusNoContent
+		default:
+			body, err := s.view(r, v.Resource)
+			if err != nil {
+				return nil, err
+			}
+			w.resource(body)
+			if v.Created {
+				status = http.StatusCreated
+			}
+		}
+		w.request(v)
+		w.response(status)
+		w.version("", v)
+		w.shut()
+		w.shut()
+	}
+	return w.end(), nil
+}
+
+// request writes what made a version, with a relative URL.
+func (w *bundle) request(v *store.Version) {
+	w.member("request")
+	w.b = append(w.b, `{"method":"`...)
+	w.b = append(w.b, v.Method...)
+	w.b = append(w.b, `","url":"`...)
+	w.b = append(w.b, v.Type...)
+	if v.Method != store.Create {
+		w.b = append(w.b, '/')
+		w.b = append(w.b, v.ID...)
+	}
+	w.b = append(w.b, `"}`...)
+}

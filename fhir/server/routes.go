@@ -1,0 +1,106 @@
+package server
+
+import (
+	"context"
+
+	"github.com/qihuang-health/qihuang/fhir/outcome"
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+// handler carries out one interaction.
+type handler func(*Server, context.Context, *Request) (*Reply, error)
+
+// route is one line of the table of interactions.
+type route struct {
+	shape  Shape
+	method string
+	code   string // interaction code of the CapabilityStatement, or our name for it
+	run    handler
+}
+
+// routes returns every interaction. HEAD is GET without the body.
+func routes() []route {
+	return []route{
+		{Root, "GET", "root", (*Server).root},
+		{Root, "POST", "transaction", (*Server).bundle},
+		{Metadata, "GET", "capabilities", (*Server).capabilities},
+		{SystemSearch, "GET", "search-system", (*Server).search},
+		{SystemSearch, "POST", "search-system", (*Server).search},
+		{SystemHistory, "GET", "history-system", (*Server).history},
+		{SystemOperation, "GET", "operation", (*Server).operation},
+		{SystemOperation, "POST", "operation", (*Server).operation},
+		{TypeLevel, "GET", "search-type", (*Server).search},
+		{TypeLevel, "POST", "create", (*Server).create},
+		{TypeLevel, "PUT", "update", (*Server).conditionalUpdate},
+		{TypeLevel, "PATCH", "patch", (*Server).patch},
+		{TypeLevel, "DELETE", "delete", (*Server).conditionalDelete},
+		{TypeSearch, "GET", "search-type", (*Server).search},
+		{TypeSearch, "POST", "search-type", (*Server).search},
+		{TypeHistory, "GET", "history-type", (*Server).history},
+		{TypeOperation, "GET", "operation", (*Server).operation},
+		{TypeOperation, "POST", "operation", (*Server).operation},
+		{Instance, "GET", "read", (*Server).readResource},
+		{Instance, "PUT", "update", (*Server).update},
+		{Instance, "PATCH", "patch", (*Server).patch},
+		{Instance, "DELETE", "delete", (*Server).delete},
+		{InstanceHistory, "GET", "history-instance", (*Server).history},
+		{InstanceOperation, "GET", "operation", (*Server).operation},
+		{InstanceOperation, "POST", "operation", (*Server).operation},
+		{VersionLevel, "GET", "vread", (*Server).vread},
+		{VersionOperation, "GET", "operation", (*Server).operation},
+		{VersionOperation, "POST", "operation", (*Server).operation},
+		{Compartment, "GET", "search-compartment", (*Server).search},
+		{CompartmentSearch, "GET", "search-compartment", (*Server).search},
+		{CompartmentSearch, "POST", "search-compartment", (*Server).search},
+		{AsyncStatus, "GET", "async-status", (*Server).jobStatus},
+		{AsyncStatus, "DELETE", "async-cancel", (*Server).jobCancel},
+	}
+}
+
+// methods returns the methods a shape allows, for Allow.
+func methods(sh Shape) []string {
+	var ms []string
+	for _, rt := range routes() {
+		if rt.shape != sh {
+			continue
+		}
+		ms = append(ms, rt.method)
+		if rt.method == "GET" {
+			ms = append(ms, "HEAD")
+		}
+	}
+	return ms
+}
+
+// routeKey finds a route: a shape and a method.
+type routeKey struct {
+	shape  Shape
+	method string
+}
+
+// table indexes the routes for dispatch.
+func table() map[routeKey]route {
+	m := map[routeKey]route{}
+	for _, rt := range routes() {
+		m[routeKey{rt.shape, rt.method}] = rt
+		if rt.method == "GET" {
+			m[routeKey{rt.shape, "HEAD"}] = rt
+		}
+	}
+	return m
+}
+
+// dispatch runs the interaction a request asks for and names it.
+func (s *Server) dispatch(ctx context.Context, r *Request) (*Reply, string, error) {
+	rt, ok := s.table[routeKey{r.Shape, r.Method}]
+	if !ok {
+		return nil, "refused", fault.New(fault.Unsupported, "method not allowed").With(fault.Issue{Severity: "error", Code: "not-supported",
+			Key: outcome.KeyMethod, Text: "此地址不支持 " + clip(r.Method), TextEN: clip(r.Method) + " is not allowed at this address"})
+	}
+	if r.Prefer.Async && !r.Nested && asyncable(rt.code) {
+		rep, err := s.startJob(r, rt)
+		return rep, rt.code, err
+	}
+	rep, err := rt.run(s, ctx, r)
+	return rep, rt.code, err
+}

@@ -1,0 +1,143 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/definitions"
+	"github.com/qihuang-health/qihuang/fhir/jobs"
+	"github.com/qihuang-health/qihuang/fhir/search"
+	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/internal/clock"
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+// Searcher answers searches over one view of the repository.
+type Searcher interface {
+	// Search returns a page of q. Errors: Invalid for unknown or wrong
+	// parameters, TooCostly over the cost limit.
+	Search(ctx context.Context, ix search.Index, q Query) (*Found, error)
+	// IDs returns at most limit ids of typ that match the query.
+	IDs(ctx context.Context, ix search.Index, typ, query string, limit int) ([]string, error)
+}
+
+// Query is a search as the REST edge hands it over.
+type Query struct {
+	Type        string // "" = all types
+	Raw         string // query string without the parameters of the edge (_format, _pretty, _elements, _cursor)
+	Compartment string // "Patient/1", or ""
+	Lenient     bool   // ignore unknown parameters instead of refusing them
+	Count       int    // page size; 0 = only the total
+	Total       bool   // the total is wanted even if it costs
+	Cursor      string // where an earlier page ended, "" = the beginning
+	Now         time.Time
+}
+
+// Found is a page of results.
+type Found struct {
+	Hits   []Hit
+	Total  int           // -1 = not known
+	Next   string        // cursor of the next page, "" at the end
+	Self   string        // the query as it was understood
+	Issues []fault.Issue // warnings, e.g. ignored parameters
+}
+
+// Hit is one resource of a page.
+type Hit struct {
+	Type, ID string
+	Included bool // search.mode include, else match
+}
+
+// Validator judges resources before they are stored.
+type Validator interface {
+	// Check returns the findings on a resource or a part of it. Errors and
+	// fatal ones refuse the write.
+	Check(ctx context.Context, res fhir.Node) []fault.Issue
+}
+
+// XML turns resources from and into XML.
+type XML interface {
+	ToJSON(xml []byte) ([]byte, error)
+	FromJSON(json []byte) ([]byte, error)
+}
+
+// Parts are what a Server is made of. Store and Model are needed; where another
+// part is nil its ability is neither offered nor listed in the capabilities.
+type Parts struct {
+	Store      store.Store
+	Model      *definitions.Model
+	Search     Searcher
+	Validator  Validator
+	XML        XML
+	Operations []Operation
+	Clock      clock.Clock   // default: the system's
+	Log        *slog.Logger  // default: slog.Default
+	Metrics    *Metrics      // nil = not measured
+	NewID      func() string // draws resource and transaction ids; default UUID version 7
+	// Actor names the caller for the log, from what an authenticating
+	// middleware left in the context; nil = nobody.
+	Actor func(context.Context) string
+}
+
+// Server is the FHIR REST interface. Make it with New; it is safe for
+// concurrent use.
+type Server struct {
+	cfg     Config
+	parts   Parts
+	log     *slog.Logger
+	clock   clock.Clock
+	pages   pager
+	limits  *limiter
+	named   map[string]*Operation
+	table   map[routeKey]route
+	jobs    *jobs.Manager
+	rest    []byte // rest[0] of the CapabilityStatement
+	started time.Time
+}
+
+// New returns a server of the parts. Errors: a wrong configuration or a missing
+// part.
+func New(cfg Config, parts Parts) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if parts.Store == nil || parts.Model == nil {
+		return nil, fault.New(fault.Invalid, "fhir server needs a store and the definitions")
+	}
+	if parts.Clock == nil {
+		parts.Clock = clock.System{}
+	}
+	if parts.Log == nil {
+		parts.Log = slog.Default()
+	}
+	if parts.NewID == nil {
+		parts.NewID = newID
+	}
+	s := &Server{cfg: cfg, parts: parts, log: parts.Log, clock: parts.Clock,
+		pages: pager{key: cfg.PageKey}, limits: newLimiter(cfg.Rate, cfg.Burst), named: map[string]*Operation{},
+		table: table(), started: parts.Clock.Now()}
+	for i := range parts.Operations {
+		op := &parts.Operations[i]
+		s.named[op.Name] = op
+	}
+	limits := jobs.Default()
+	limits.Workers = cfg.Jobs
+	s.jobs = jobs.New(limits, s.clock, parts.NewID)
+	s.rest = s.restPart()
+	return s, nil
+}
+
+// Close cancels the asynchronous jobs and waits for them.
+func (s *Server) Close() { s.jobs.Close() }
+
+// newID draws a time-ordered UUID, so that new resources lie together on disk.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// snapshot pins a view no older than the client asked for.
+func (s *Server) snapshot(ctx context.Context, r *Request) (store.Snapshot, error) {
+	return s.parts.Store.Snapshot(ctx, r.MinOffset)
+}
