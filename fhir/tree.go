@@ -226,6 +226,32 @@ func (n Node) Get(key string) Node {
 	return Node{}
 }
 
+// Primitive returns the members key and `_key` of an object: a FHIR primitive's
+// value, and the object with its id and extensions. Either may be absent.
+func (n Node) Primitive(key string) (value, extension Node) {
+	if n.t == nil || n.nd().kind != Object {
+		return Node{}, Node{}
+	}
+	nodes, src := n.t.nodes, n.t.src
+	for c := n.nd().child; c != 0; c = nodes[c].next {
+		m := &nodes[c]
+		name := src[m.keyStart : m.keyStart+uint32(m.keyLen)]
+		switch {
+		case m.keyEscd:
+			if k := unescape(name); k == key {
+				value = Node{n.t, c}
+			} else if len(k) > 0 && k[0] == '_' && k[1:] == key {
+				extension = Node{n.t, c}
+			}
+		case len(name) == len(key) && string(name) == key:
+			value = Node{n.t, c}
+		case len(name) == len(key)+1 && name[0] == '_' && string(name[1:]) == key:
+			extension = Node{n.t, c}
+		}
+	}
+	return value, extension
+}
+
 // At returns item i of an array, absent if out of range.
 func (n Node) At(i int) Node {
 	if n.Kind() != Array || i < 0 {
