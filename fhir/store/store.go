@@ -37,7 +37,8 @@ type Op struct {
 	IfNoneExist string `json:"ine,omitempty"`   // conditional create: search query without '?'
 	Condition   string `json:"cond,omitempty"`  // conditional update/patch/delete: search query without '?'
 	Many        bool   `json:"many,omitempty"`  // conditional delete of every match
-	IfNewer     string `json:"newer,omitempty"` // write only if this instant is later than the stored resource's source time (see DESIGN.md, "late messages")
+	IfNewer     string `json:"newer,omitempty"` // RFC 3339 instant; skip if the stored resource's source time is later (see DESIGN.md, "late messages")
+	SkipSame    bool   `json:"same,omitempty"`  // make no new version if the content is the same (adapters set it; REST does not)
 	PatchType   string `json:"pt,omitempty"`    // application/json-patch+json | application/fhir+json
 	Resource    []byte `json:"r,omitempty"`     // resource or patch body, JSON as the client sent it
 }

@@ -1,0 +1,468 @@
+package machine
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/search"
+	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+// applying is the work of one record on one batch.
+type applying struct {
+	m      *Machine
+	b      *guarded
+	p      *prepared
+	offset int64
+	ms     int64
+	st     state
+
+	targets  [][]string // per op: the ids it acts on, after conditions
+	matched  []bool     // per op: a condition found its one resource
+	resolved map[string]string
+	outcomes []store.Outcome
+
+	key, val []byte // scratch
+}
+
+// guarded remembers the first I/O error of a batch: it must stop the machine,
+// where any other error refuses the transaction.
+type guarded struct {
+	Batch
+	io error
+}
+
+func (g *guarded) Get(dst, key []byte) ([]byte, bool, error) {
+	v, ok, err := g.Batch.Get(dst, key)
+	return v, ok, g.note(err)
+}
+
+func (g *guarded) note(err error) error {
+	if err != nil && g.io == nil {
+		g.io = err
+	}
+	return err
+}
+
+func (g *guarded) Set(k, v []byte) error { return g.note(g.Batch.Set(k, v)) }
+func (g *guarded) Delete(k []byte) error { return g.note(g.Batch.Delete(k)) }
+func (g *guarded) Iter(lo, hi []byte) search.Iterator {
+	return &guardedIter{g.Batch.Iter(lo, hi), g}
+}
+
+type guardedIter struct {
+	search.Iterator
+	g *guarded
+}
+
+func (i *guardedIter) Close() error { return i.g.note(i.Iterator.Close()) }
+
+// apply gives the record at offset its effect: one batch with the outcome and
+// the new state row. The result is nil with a refusal; a fatal error stops the
+// machine with the state as it was.
+func (m *Machine) apply(offset, ms int64, id string, p *prepared) (outs []store.Outcome, refusal, fatal error) {
+	st := m.st
+	st.applied, st.lastMS = offset, ms
+	if memory, ok, err := m.remembered(id); err != nil {
+		return nil, nil, err
+	} else if ok { // appended twice: applied once
+		if err := m.commitState(st); err != nil {
+			return nil, nil, err
+		}
+		_, outs, refusal, err = m.recall(memory)
+		return outs, refusal, err
+	}
+	refusal = p.err
+	if refusal == nil {
+		outs, refusal, fatal = m.applyOps(&st, offset, ms, p)
+		if fatal != nil || refusal == nil {
+			return outs, nil, fatal
+		}
+	}
+	// A refused transaction changes nothing but is remembered.
+	g := &guarded{Batch: m.kv.Begin(false)}
+	defer g.Discard()
+	if err := m.remember(g, &st, id, nil, refusal); err != nil {
+		return nil, nil, err
+	}
+	if err := g.Commit(); err != nil {
+		return nil, nil, err
+	}
+	m.st = st
+	return nil, refusal, nil
+}
+
+func (m *Machine) commitState(st state) error {
+	b := m.kv.Begin(false)
+	defer b.Discard()
+	if err := b.Set(stateKey, st.encode(nil)); err != nil {
+		return err
+	}
+	if err := b.Commit(); err != nil {
+		return err
+	}
+	m.st = st
+	return nil
+}
+
+func (m *Machine) applyOps(st *state, offset, ms int64, p *prepared) (outs []store.Outcome, refusal, fatal error) {
+	open := slices.ContainsFunc(p.ops, func(c content) bool { return c.open })
+	g := &guarded{Batch: m.kv.Begin(open)}
+	defer g.Discard()
+	a := &applying{m: m, b: g, p: p, offset: offset, ms: ms, st: *st, outcomes: make([]store.Outcome, len(p.tx.Ops))}
+	err := a.run(open)
+	if g.io != nil {
+		return nil, nil, g.io
+	}
+	if err != nil {
+		return nil, err, nil
+	}
+	if err := m.remember(g, &a.st, p.tx.ID, a.outcomes, nil); err != nil {
+		return nil, nil, err
+	}
+	if err := g.Commit(); err != nil {
+		return nil, nil, err
+	}
+	m.st = a.st
+	return a.outcomes, nil, nil
+}
+
+// run resolves the conditions on the state before the transaction, writes what
+// is ready, then resolves conditional references on the state with that, and
+// writes the rest.
+func (a *applying) run(open bool) error {
+	if err := a.resolveTargets(); err != nil {
+		return err
+	}
+	if err := a.correct(); err != nil {
+		return err
+	}
+	for i := range a.p.ops {
+		if !a.p.ops[i].open {
+			if err := a.write(i); err != nil {
+				return opFault(a.p.tx, i, err)
+			}
+		}
+	}
+	if !open {
+		return nil
+	}
+	if err := a.close(); err != nil {
+		return err
+	}
+	for i := range a.p.ops {
+		if a.p.ops[i].open {
+			if err := a.write(i); err != nil {
+				return opFault(a.p.tx, i, err)
+			}
+		}
+	}
+	return nil
+}
+
+// correct makes the contents again that were prepared on a wrong guess: another
+// lastUpdated, or an id that a condition found.
+func (a *applying) correct() error {
+	p := a.p
+	moved := false
+	for i := range p.tx.Ops {
+		if op := &p.tx.Ops[i]; op.Method != store.Delete && len(a.targets[i]) == 1 && a.targets[i][0] != p.ids[i] {
+			p.ids[i] = a.targets[i][0]
+			moved = true
+		}
+	}
+	if moved {
+		p.links = linksOf(p.tx, p.ids)
+	}
+	if !moved && p.ms == a.ms {
+		return nil
+	}
+	return parallel(len(p.ops), func(i int) error {
+		op, c := &p.tx.Ops[i], &p.ops[i]
+		switch {
+		case c.json == nil && !moved:
+			return nil
+		case op.Method == store.Delete || op.Method == store.Patch:
+			return nil
+		case moved:
+			return opFault(p.tx, i, a.m.fill(c, op.Resource, op.Type, p.ids[i], p.links, a.ms, nil))
+		}
+		return opFault(p.tx, i, a.m.retime(c, op.Type, p.ids[i], p.ms, a.ms))
+	})
+}
+
+// close resolves the conditional references and fills the open contents.
+func (a *applying) close() error {
+	p := a.p
+	for i := range p.ops {
+		if !p.ops[i].open {
+			continue
+		}
+		tree, err := fhir.Parse(p.tx.Ops[i].Resource)
+		if err != nil {
+			return err
+		}
+		if _, _, err = linkEdits(tree.Root(), p.links, a.reference); err != nil {
+			return opFault(p.tx, i, err)
+		}
+	}
+	return parallel(len(p.ops), func(i int) error {
+		c, op := &p.ops[i], &p.tx.Ops[i]
+		if !c.open {
+			return nil
+		}
+		err := a.m.fill(c, op.Resource, op.Type, p.ids[i], p.links, a.ms,
+			func(typ, query string, _ fhir.Node) (string, error) { return a.resolved[typ+"?"+query], nil })
+		c.open = true // still the mark of the second pass
+		return opFault(p.tx, i, err)
+	})
+}
+
+// write applies op i to its targets.
+func (a *applying) write(i int) error {
+	op, c := &a.p.tx.Ops[i], &a.p.ops[i]
+	if op.Method == store.Create && a.matched[i] {
+		cur, err := a.current(op.Type, a.targets[i][0])
+		if err != nil {
+			return err
+		}
+		a.outcomes[i] = store.Outcome{Status: 200, Version: cur.toVersion(op.Type, a.targets[i][0])}
+		return nil
+	}
+	if len(a.targets[i]) == 0 { // a conditional delete that found nothing
+		a.outcomes[i] = store.Outcome{Status: 204}
+		return nil
+	}
+	for _, id := range a.targets[i] {
+		cur, err := a.current(op.Type, id)
+		if err != nil {
+			return err
+		}
+		if err := precondition(op, id, cur); err != nil {
+			return err
+		}
+		var out store.Outcome
+		switch op.Method {
+		case store.Delete:
+			out, err = a.delete(op, c, id, cur)
+		case store.Patch:
+			out, err = a.patch(op, c, id, cur)
+		default:
+			out, err = a.put(op, c, id, cur)
+		}
+		if err != nil {
+			return err
+		}
+		a.outcomes[i] = out
+	}
+	return nil
+}
+
+// current reads the current version, nil if there never was one.
+func (a *applying) current(typ, id string) (*row, error) {
+	a.key = currentKey(a.key, typ, id)
+	val, ok, err := a.b.Get(nil, a.key)
+	if err != nil || !ok {
+		return nil, err
+	}
+	w, err := decodeRow(val)
+	return &w, a.b.note(err)
+}
+
+func precondition(op *store.Op, id string, cur *row) error {
+	exists := cur != nil && !cur.deleted()
+	switch {
+	case op.Method == store.Create && cur != nil:
+		return refuse(fault.Conflict, "duplicate", "id-taken", op.Type+"/"+id+" 已存在", op.Type+"/"+id+" exists already")
+	case op.IfNoneMatch && exists:
+		return refuse(fault.Precondition, "conflict", "exists", op.Type+"/"+id+" 已存在（If-None-Match: *）", op.Type+"/"+id+" exists (If-None-Match: *)")
+	case op.IfMatch > 0 && (cur == nil || cur.version != op.IfMatch):
+		return refuse(fault.Precondition, "conflict", "version-mismatch", op.Type+"/"+id+" 的版本已改变（If-Match），请重新读取后再提交",
+			"version of "+op.Type+"/"+id+" is not the one in If-Match")
+	case op.Method == store.Patch && cur == nil:
+		return refuse(fault.NotFound, "not-found", "unknown-id", op.Type+"/"+id+" 不存在", op.Type+"/"+id+" is not known")
+	case op.Method == store.Patch && !exists:
+		return refuse(fault.Gone, "deleted", "deleted", op.Type+"/"+id+" 已删除", op.Type+"/"+id+" is deleted")
+	}
+	return nil
+}
+
+func refuse(kind fault.Kind, code, key, zh, en string) error {
+	return fault.New(kind, "%s", en).With(fault.Issue{Severity: "error", Code: code, Key: key, Text: zh, TextEN: en})
+}
+
+func (a *applying) put(op *store.Op, c *content, id string, cur *row) (store.Outcome, error) {
+	if cur != nil && c.sourceUS != 0 && c.sourceUS < cur.sourceUS {
+		return store.Outcome{Status: 200, Version: cur.toVersion(op.Type, id)}, nil
+	}
+	if op.SkipSame && cur != nil && !cur.deleted() {
+		eq, err := a.m.sameContent(c.json, cur.json)
+		if err != nil {
+			return store.Outcome{}, err
+		}
+		if eq {
+			return store.Outcome{Status: 200, Version: cur.toVersion(op.Type, id)}, nil
+		}
+	}
+	next := a.next(cur, op.Method, c)
+	next.created = cur == nil || cur.deleted()
+	next.json = c.versioned(next.version)
+	status := 200
+	if next.created {
+		status = 201
+	}
+	return a.store(op.Type, id, cur, next, c.keys, status)
+}
+
+func (a *applying) patch(op *store.Op, c *content, id string, cur *row) (store.Outcome, error) {
+	if a.m.cfg.Patcher == nil {
+		return store.Outcome{}, fault.New(fault.Unsupported, "patch is not available")
+	}
+	if c.sourceUS != 0 && c.sourceUS < cur.sourceUS {
+		return store.Outcome{Status: 200, Version: cur.toVersion(op.Type, id)}, nil
+	}
+	patched, err := a.m.patchSafely(cur.json, op.PatchType, op.Resource)
+	if err != nil {
+		return store.Outcome{}, err
+	}
+	if err := a.m.fill(c, patched, op.Type, id, a.p.links, a.ms, a.reference); err != nil {
+		return store.Outcome{}, err
+	}
+	if op.SkipSame {
+		if eq, err := a.m.sameContent(c.json, cur.json); err != nil || eq {
+			return store.Outcome{Status: 200, Version: cur.toVersion(op.Type, id)}, err
+		}
+	}
+	next := a.next(cur, store.Update, c)
+	next.json = c.versioned(next.version)
+	return a.store(op.Type, id, cur, next, c.keys, 200)
+}
+
+func (a *applying) delete(op *store.Op, c *content, id string, cur *row) (store.Outcome, error) {
+	if cur == nil {
+		return store.Outcome{Status: 204}, nil
+	}
+	if cur.deleted() {
+		return store.Outcome{Status: 204, Version: cur.toVersion(op.Type, id)}, nil
+	}
+	if c.sourceUS != 0 && c.sourceUS < cur.sourceUS {
+		return store.Outcome{Status: 200, Version: cur.toVersion(op.Type, id)}, nil
+	}
+	return a.store(op.Type, id, cur, a.next(cur, store.Delete, c), nil, 204)
+}
+
+// next is the header of the version after cur.
+func (a *applying) next(cur *row, method store.Method, c *content) *row {
+	w := &row{version: 1, offset: a.offset, updatedMS: a.ms, method: method, sourceUS: c.sourceUS}
+	if cur != nil {
+		w.version = cur.version + 1
+		w.sourceUS = max(w.sourceUS, cur.sourceUS)
+	}
+	return w
+}
+
+// store writes next in place of cur: current row, history, change, index.
+func (a *applying) store(typ, id string, cur, next *row, keys [][]byte, status int) (store.Outcome, error) {
+	a.st.seq++
+	next.seq = a.st.seq
+	if err := a.reindex(typ, id, cur, keys); err != nil {
+		return store.Outcome{}, err
+	}
+	if cur != nil {
+		a.key, a.val = oldKey(a.key, typ, id, cur.version), cur.encode(a.val)
+		if err := a.b.Set(a.key, a.val); err != nil {
+			return store.Outcome{}, err
+		}
+	}
+	a.key, a.val = currentKey(a.key, typ, id), next.encode(a.val)
+	if err := a.b.Set(a.key, a.val); err != nil {
+		return store.Outcome{}, err
+	}
+	a.key, a.val = changeKey(a.key, next.seq), changeRow(a.val, typ, id, next.version)
+	if err := a.b.Set(a.key, a.val); err != nil {
+		return store.Outcome{}, err
+	}
+	a.key = typeKey(a.key, typ, next.seq)
+	if err := a.b.Set(a.key, nil); err != nil {
+		return store.Outcome{}, err
+	}
+	return store.Outcome{Status: status, Changed: true, Version: next.toVersion(typ, id)}, nil
+}
+
+// reindex writes the difference between the keys of cur and the new ones.
+func (a *applying) reindex(typ, id string, cur *row, keys [][]byte) error {
+	var old [][]byte
+	if cur != nil && !cur.deleted() {
+		tree, err := fhir.Parse(cur.json)
+		if err == nil {
+			old, err = a.m.cfg.Indexer.Keys(nil, typ, id, tree.Root())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(old, bytes.Compare)
+	slices.SortFunc(keys, bytes.Compare)
+	for len(old) > 0 || len(keys) > 0 {
+		c := 0
+		switch {
+		case len(old) == 0:
+			c = 1
+		case len(keys) == 0:
+			c = -1
+		default:
+			c = bytes.Compare(old[0], keys[0])
+		}
+		var err error
+		switch {
+		case c < 0:
+			a.key = indexKey(a.key, old[0])
+			err, old = a.b.Delete(a.key), old[1:]
+		case c > 0:
+			a.key = indexKey(a.key, keys[0])
+			err, keys = a.b.Set(a.key, nil), keys[1:]
+		default:
+			old, keys = old[1:], keys[1:]
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Machine) sameContent(a, b []byte) (bool, error) {
+	ta, err := fhir.Parse(a)
+	if err != nil {
+		return false, err
+	}
+	tb, err := fhir.Parse(b)
+	if err != nil {
+		return false, err
+	}
+	return same(ta.Root(), tb.Root()), nil
+}
+
+func (m *Machine) patchSafely(resource []byte, typ string, patch []byte) (out []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fault.New(fault.Internal, "patch: %v", r)
+		}
+	}()
+	return m.cfg.Patcher.Patch(resource, typ, patch)
+}
+
+// ids answers a condition on the batch's state.
+func (a *applying) ids(typ, query string, limit int) (ids []string, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fault.New(fault.Internal, "search %s: %v", typ, r)
+		}
+	}()
+	ids, err = a.m.cfg.Indexer.IDs(context.Background(), &index{get: a.b.Get, iter: a.b.Iter}, typ, query, limit)
+	slices.Sort(ids)
+	return ids, err
+}

@@ -1,0 +1,308 @@
+package machine
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+// prepared is a transaction with everything done that needs no state: JSON
+// parsed, references rewritten, index keys extracted, as if every condition
+// found nothing. Apply corrects what turns out otherwise.
+type prepared struct {
+	tx    *store.Transaction
+	ms    int64 // lastUpdated it was prepared for
+	ids   []string
+	links links
+	ops   []content
+	err   error // the transaction is refused whatever the state is
+}
+
+// content is the future current JSON of one op.
+type content struct {
+	json     []byte // stamped as version 1
+	verAt    int    // where the version's digits stand in json
+	verLen   int
+	updAt    int // where lastUpdated's text stands
+	keys     [][]byte
+	open     bool  // has conditional references, only the state can finish it
+	sourceUS int64 // IfNewer in µs, 0 = none
+}
+
+// prepare never fails on its own; a refusal is in prepared.err.
+func (m *Machine) prepare(tx *store.Transaction, ms int64) *prepared {
+	p := &prepared{tx: tx, ms: ms, ids: make([]string, len(tx.Ops)), ops: make([]content, len(tx.Ops))}
+	if p.err = checkShape(tx); p.err != nil {
+		return p
+	}
+	for i := range tx.Ops {
+		op := &tx.Ops[i]
+		p.ids[i] = op.ID
+		if op.ID == "" && op.Method != store.Delete && op.Method != store.Patch {
+			p.ids[i] = derivedID(tx.ID, i)
+		}
+	}
+	p.links = linksOf(tx, p.ids)
+	p.err = parallel(len(tx.Ops), func(i int) error {
+		op := &tx.Ops[i]
+		if op.IfNewer != "" {
+			at, err := time.Parse(time.RFC3339, op.IfNewer)
+			if err != nil {
+				return opFault(tx, i, fault.New(fault.Invalid, "IfNewer is not an instant"))
+			}
+			p.ops[i].sourceUS = at.UnixMicro()
+		}
+		if op.Method == store.Delete || op.Method == store.Patch {
+			return nil
+		}
+		return opFault(tx, i, m.fill(&p.ops[i], op.Resource, op.Type, p.ids[i], p.links, ms, nil))
+	})
+	return p
+}
+
+// fill makes the final JSON and index keys of resource src. With resolve nil,
+// a resource with conditional references is left open.
+func (m *Machine) fill(c *content, src []byte, typ, id string, l links, ms int64, resolve func(typ, query string, at fhir.Node) (string, error)) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fault.New(fault.Internal, "index %s: %v", typ, r)
+		}
+	}()
+	parser := m.parsers.Get().(*fhir.Parser)
+	defer m.parsers.Put(parser)
+	tree, err := parser.Parse(src)
+	if err != nil {
+		return err
+	}
+	root := tree.Root()
+	if rt := root.ResourceType(); rt != typ && rt != "" {
+		return fault.New(fault.Invalid, "resource is a %.40s, not a %s", rt, typ)
+	}
+	edits, open, err := linkEdits(root, l, resolve)
+	if c.open = open; err != nil || open {
+		return err
+	}
+	stamps, err := stampEdits(root, id, 1, time.UnixMilli(ms).UTC().Format(stampLayout))
+	if err != nil {
+		return err
+	}
+	c.json = applyEdits(src, append(edits, stamps...))
+	if tree, err = parser.Parse(c.json); err != nil {
+		return fault.New(fault.Internal, "stamp %s: %w", typ, err)
+	}
+	ver, upd := stampedAt(tree.Root())
+	c.verAt, c.verLen, c.updAt = ver.Offset()+1, len(ver.Raw())-2, upd.Offset()+1
+	c.keys, err = m.cfg.Indexer.Keys(nil, typ, id, tree.Root())
+	return err
+}
+
+// retime moves a content from one lastUpdated to another without extracting
+// everything again: the keys that depend on it are those in which two bare
+// resources with the two times differ.
+func (m *Machine) retime(c *content, typ, id string, from, to int64) error {
+	bare := func(ms int64) ([][]byte, error) {
+		src := fmt.Sprintf(`{"resourceType":%q,"id":%q,"meta":{"versionId":"1","lastUpdated":%q}}`,
+			typ, id, time.UnixMilli(ms).UTC().Format(stampLayout))
+		tree, err := fhir.Parse([]byte(src))
+		if err != nil {
+			return nil, err
+		}
+		return m.cfg.Indexer.Keys(nil, typ, id, tree.Root())
+	}
+	old, err := bare(from)
+	if err != nil {
+		return err
+	}
+	fresh, err := bare(to)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(old, bytes.Compare)
+	slices.SortFunc(fresh, bytes.Compare)
+	in := func(set [][]byte, k []byte) bool {
+		_, ok := slices.BinarySearchFunc(set, k, bytes.Compare)
+		return ok
+	}
+	c.keys = slices.DeleteFunc(c.keys, func(k []byte) bool { return in(old, k) && !in(fresh, k) })
+	for _, k := range fresh {
+		if !in(old, k) {
+			c.keys = append(c.keys, k)
+		}
+	}
+	copy(c.json[c.updAt:], time.UnixMilli(to).UTC().Format(stampLayout))
+	return nil
+}
+
+// versioned returns the JSON with its version number.
+func (c *content) versioned(version int64) []byte {
+	if version == 1 {
+		return c.json
+	}
+	out := make([]byte, 0, len(c.json)+8)
+	out = append(out, c.json[:c.verAt]...)
+	out = strconv.AppendInt(out, version, 10)
+	return append(out, c.json[c.verAt+c.verLen:]...)
+}
+
+// derivedID is the id of a resource whose submitter drew none: a function of
+// the transaction and the op's place, so that every node gives the same.
+func derivedID(tx string, op int) string {
+	h := sha256.Sum256(binary.BigEndian.AppendUint32([]byte(tx+"\x00"), uint32(op)))
+	h[6], h[8] = h[6]&0x0f|0x80, h[8]&0x3f|0x80 // a version 8 UUID (RFC 9562)
+	s := hex.EncodeToString(h[:16])
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}
+
+func linksOf(tx *store.Transaction, ids []string) links {
+	var l links
+	for i := range tx.Ops {
+		if op := &tx.Ops[i]; op.FullURL != "" && ids[i] != "" {
+			if l == nil {
+				l = links{}
+			}
+			l.add(op.FullURL, op.Type, ids[i])
+		}
+	}
+	return l
+}
+
+// checkShape refuses what no state can make right.
+func checkShape(tx *store.Transaction) error {
+	if tx.ID == "" || len(tx.ID) > 256 {
+		return fault.New(fault.Invalid, "transaction id of %d bytes", len(tx.ID))
+	}
+	if len(tx.Ops) == 0 {
+		return nil
+	}
+	seen := make(map[string]bool, len(tx.Ops))
+	for i := range tx.Ops {
+		op := &tx.Ops[i]
+		if err := checkOp(op); err != nil {
+			return opFault(tx, i, err)
+		}
+		if op.ID == "" {
+			continue
+		}
+		key := op.Type + "/" + op.ID
+		if seen[key] {
+			return opFault(tx, i, overlap(key))
+		}
+		seen[key] = true
+	}
+	return nil
+}
+
+func overlap(key string) error {
+	return fault.New(fault.Invalid, "%s appears twice in one transaction", key).With(fault.Issue{Severity: "error",
+		Code: "invalid", Key: "transaction-overlap", Text: "同一事务中重复写入 " + key, TextEN: key + " is written twice in one transaction"})
+}
+
+func checkOp(op *store.Op) error {
+	if !validType(op.Type) {
+		return fault.New(fault.Invalid, "bad resource type %.40q", op.Type)
+	}
+	if op.ID != "" && !ValidID(op.ID) {
+		return fault.New(fault.Invalid, "bad resource id").With(fault.Issue{Severity: "error", Code: "value", Key: "bad-id",
+			Text: "资源 id 只能含字母、数字、“-”和“.”，最长 64 位", TextEN: "an id has 1 to 64 letters, digits, '-' or '.'"})
+	}
+	switch op.Method {
+	case store.Create, store.Update, store.Patch:
+		if len(op.Resource) == 0 {
+			return fault.New(fault.Invalid, "%s without a body", op.Method)
+		}
+	case store.Delete:
+	default:
+		return fault.New(fault.Invalid, "bad method %.10q", op.Method)
+	}
+	if op.ID == "" && op.Condition == "" && op.Method != store.Create {
+		return fault.New(fault.Invalid, "%s without an id or a condition", op.Method)
+	}
+	return nil
+}
+
+// ValidID reports whether s is a FHIR id ([A-Za-z0-9\-\.]{1,64}).
+func ValidID(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return len(s) > 0 && len(s) <= 64
+}
+
+func validType(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return len(s) > 2 && len(s) <= 64 && s[0] <= 'Z'
+}
+
+// opFault adds the place in the bundle to a refusal of a transaction of several ops.
+func opFault(tx *store.Transaction, i int, err error) error {
+	if err == nil || len(tx.Ops) == 1 {
+		return err
+	}
+	place := "Bundle.entry[" + strconv.Itoa(i) + "]"
+	e := fault.New(fault.KindOf(err), "%s: %w", place, err)
+	for _, is := range fault.IssuesOf(err) {
+		if is.Expression == "" {
+			is.Expression = place
+		} else {
+			is.Expression = place + ".resource." + is.Expression
+		}
+		e.Issues = append(e.Issues, is)
+	}
+	return e
+}
+
+const serialOps = 8 // fewer are not worth a goroutine
+
+// parallel calls fn(0..n-1) on all processors and returns the error of the
+// lowest index that failed, so that the answer does not depend on timing.
+func parallel(n int, fn func(i int) error) error {
+	workers := min(runtime.GOMAXPROCS(0), n/serialOps+1)
+	if workers == 1 {
+		for i := range n {
+			if err := fn(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var (
+		next  atomic.Int64
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		first = n
+		cause error
+	)
+	for range workers {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				if err := fn(i); err != nil {
+					mu.Lock()
+					if i < first {
+						first, cause = i, err
+					}
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return cause
+}

@@ -1,0 +1,264 @@
+package machine
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+// edit replaces src[start:end] by text.
+type edit struct {
+	start, end int
+	text       string
+}
+
+// apply makes the edits, which do not overlap, in one pass; all else stays
+// byte for byte.
+func applyEdits(src []byte, edits []edit) []byte {
+	slices.SortStableFunc(edits, func(a, b edit) int { return a.start - b.start })
+	size := len(src)
+	for _, e := range edits {
+		size += len(e.text) - (e.end - e.start)
+	}
+	out := make([]byte, 0, size)
+	pos := 0
+	for _, e := range edits {
+		out = append(append(out, src[pos:e.start]...), e.text...)
+		pos = e.end
+	}
+	return append(out, src[pos:]...)
+}
+
+func replaceNode(n fhir.Node, text string) edit {
+	at := n.Offset()
+	return edit{at, at + len(n.Raw()), text}
+}
+
+const stampLayout = "2006-01-02T15:04:05.000Z" // fixed width, so it can be written over in place
+
+// stampEdits sets id, meta.versionId and meta.lastUpdated. Members that are
+// there are replaced, others are put in front: id and meta after
+// resourceType, the rest at the head of meta.
+func stampEdits(root fhir.Node, id string, version int64, updated string) ([]edit, error) {
+	rt := root.Get("resourceType")
+	if root.Kind() != fhir.Object || rt.Kind() != fhir.String {
+		return nil, fault.New(fault.Invalid, "not a resource").With(fault.Issue{Severity: "error", Code: "structure",
+			Key: "no-resource-type", Text: "缺少 resourceType", TextEN: "resourceType is missing"})
+	}
+	afterType := rt.Offset() + len(rt.Raw())
+	var edits []edit
+	front := ""
+	quotedID := strconv.Quote(id) // ids are [A-Za-z0-9.-]
+	if n := root.Get("id"); n.Exists() {
+		edits = append(edits, replaceNode(n, quotedID))
+	} else {
+		front = `,"id":` + quotedID
+	}
+	ver, upd := `"`+strconv.FormatInt(version, 10)+`"`, `"`+updated+`"`
+	meta := root.Get("meta")
+	if meta.Kind() != fhir.Object {
+		whole := `{"versionId":` + ver + `,"lastUpdated":` + upd + `}`
+		if meta.Exists() {
+			edits = append(edits, replaceNode(meta, whole))
+		} else {
+			front += `,"meta":` + whole
+		}
+		return append(edits, edit{afterType, afterType, front}), nil
+	}
+	inner := ""
+	if n := meta.Get("versionId"); n.Exists() {
+		edits = append(edits, replaceNode(n, ver))
+	} else {
+		inner = `"versionId":` + ver
+	}
+	if n := meta.Get("lastUpdated"); n.Exists() {
+		edits = append(edits, replaceNode(n, upd))
+	} else {
+		if inner != "" {
+			inner += ","
+		}
+		inner += `"lastUpdated":` + upd
+	}
+	if inner != "" {
+		if meta.Len() > 0 {
+			inner += ","
+		}
+		at := meta.Offset() + 1
+		edits = append(edits, edit{at, at, inner})
+	}
+	return append(edits, edit{afterType, afterType, front}), nil
+}
+
+// stampedAt finds the version and lastUpdated that stampEdits wrote.
+func stampedAt(root fhir.Node) (version, updated fhir.Node) {
+	meta := root.Get("meta")
+	return meta.Get("versionId"), meta.Get("lastUpdated")
+}
+
+// links maps what a reference may say inside a bundle to Type/id.
+type links map[string]string
+
+// add registers the entry known in its bundle as fullURL.
+func (l links) add(fullURL, typ, id string) {
+	if fullURL == "" {
+		return
+	}
+	target := typ + "/" + id
+	l[fullURL] = target
+	// A RESTful fullUrl <base>/Type/old also answers to the relative Type/old.
+	if i := strings.LastIndexByte(fullURL, '/'); i > 0 && strings.HasPrefix(fullURL, "http") {
+		if j := strings.LastIndexByte(fullURL[:i], '/'); j > 0 && fullURL[j+1:i] == typ {
+			l[fullURL[j+1:]] = target
+		}
+	}
+}
+
+// linkKeys are the members of FHIR type Reference.reference, uri, url, oid or
+// uuid that may name another entry (http.html#transaction: "References").
+func linkKey(key string) bool {
+	switch key {
+	case "reference", "url", "uri", "valueUri", "valueUrl", "valueUuid", "valueOid":
+		return true
+	}
+	return false
+}
+
+// conditional reports whether a reference is a search URL, Type?query.
+func conditional(ref string) (typ, query string, ok bool) {
+	i := strings.IndexByte(ref, '?')
+	if i < 3 || i > 40 || ref[0] < 'A' || ref[0] > 'Z' {
+		return "", "", false
+	}
+	for _, c := range []byte(ref[:i]) {
+		if c < 'A' || c > 'z' || (c > 'Z' && c < 'a') {
+			return "", "", false
+		}
+	}
+	return ref[:i], ref[i+1:], true
+}
+
+// linkEdits finds the references to rewrite: those in l, in narrative links
+// too, and the conditional ones, which resolve answers with Type/id. With
+// resolve nil it only reports whether there are conditional ones.
+func linkEdits(root fhir.Node, l links, resolve func(typ, query string, at fhir.Node) (string, error)) (edits []edit, open bool, err error) {
+	var walk func(n fhir.Node)
+	visit := func(c fhir.Node) {
+		key := c.Key()
+		if key == "div" && len(l) > 0 {
+			edits = narrativeEdits(edits, c, l)
+			return
+		}
+		if !linkKey(key) {
+			return
+		}
+		s := c.Str()
+		if to, ok := l[s]; ok {
+			edits = append(edits, replaceNode(c, `"`+to+`"`))
+			return
+		}
+		if key != "reference" {
+			return
+		}
+		typ, query, ok := conditional(s)
+		switch {
+		case !ok || err != nil:
+		case resolve == nil:
+			open = true
+		default:
+			var to string
+			if to, err = resolve(typ, query, c); err == nil {
+				edits = append(edits, replaceNode(c, `"`+to+`"`))
+			}
+		}
+	}
+	walk = func(n fhir.Node) {
+		for c := n.First(); c.Exists(); c = c.Next() {
+			switch c.Kind() {
+			case fhir.Object, fhir.Array:
+				walk(c)
+			case fhir.String:
+				visit(c)
+			}
+		}
+	}
+	walk(root)
+	return edits, open, err
+}
+
+// narrativeEdits rewrites <a href> and <img src> in Narrative.div.
+func narrativeEdits(edits []edit, div fhir.Node, l links) []edit {
+	raw, base := div.Raw(), div.Offset()
+	for pos := 0; ; {
+		i := bytes.Index(raw[pos:], []byte("=\\\""))
+		quote, skip := []byte("\\\""), 3
+		if j := bytes.Index(raw[pos:], []byte("='")); j >= 0 && (i < 0 || j < i) {
+			i, quote, skip = j, []byte("'"), 2
+		}
+		if i < 0 {
+			return edits
+		}
+		start := pos + i + skip
+		end := bytes.Index(raw[start:], quote)
+		if end < 0 {
+			return edits
+		}
+		end += start
+		name := raw[:pos+i]
+		if bytes.HasSuffix(name, []byte("href")) || bytes.HasSuffix(name, []byte("src")) {
+			if to, ok := l[string(raw[start:end])]; ok {
+				edits = append(edits, edit{base + start, base + end, to})
+			}
+		}
+		pos = end
+	}
+}
+
+// same reports whether two resources say the same: equal members in any
+// order, equal items in order, numbers by their text, leaving out
+// meta.versionId and meta.lastUpdated.
+func same(a, b fhir.Node) bool { return sameNode(a, b, 0) }
+
+func sameNode(a, b fhir.Node, depth int) bool {
+	if a.Kind() != b.Kind() {
+		return false
+	}
+	switch a.Kind() {
+	case fhir.Array:
+		if a.Len() != b.Len() {
+			return false
+		}
+		x, y := a.First(), b.First()
+		for ; x.Exists(); x, y = x.Next(), y.Next() {
+			if !sameNode(x, y, depth+1) {
+				return false
+			}
+		}
+		return true
+	case fhir.Object:
+		meta := depth == 1 && a.Key() == "meta"
+		na, nb := 0, 0
+		for m := b.First(); m.Exists(); m = m.Next() {
+			if !meta || !stamp(m.Key()) {
+				nb++
+			}
+		}
+		for m := a.First(); m.Exists(); m = m.Next() {
+			if meta && stamp(m.Key()) {
+				continue
+			}
+			na++
+			if !sameNode(m, b.Get(m.Key()), depth+1) {
+				return false
+			}
+		}
+		return na == nb
+	default:
+		return a.Str() == b.Str()
+	}
+}
+
+func stamp(key string) bool { return key == "versionId" || key == "lastUpdated" }

@@ -1,0 +1,66 @@
+// Package storetest is the suite every implementation of the repository passes,
+// with a small indexer to run it on.
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"strings"
+
+	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/search"
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+// Indexer indexes identifier values, lastUpdated and the type: enough search to
+// test a store with. Its queries are identifier=VALUE and _all.
+type Indexer struct{}
+
+// Keys implements store.Indexer.
+func (Indexer) Keys(dst [][]byte, typ, id string, res fhir.Node) ([][]byte, error) {
+	add := func(parts ...string) {
+		dst = append(dst, []byte(strings.Join(parts, "\x00")))
+	}
+	add("type", typ, id)
+	if at := res.Path("meta", "lastUpdated").Str(); at != "" {
+		add("updated", typ, at, id)
+	}
+	seen := map[string]bool{}
+	for n := range res.Get("identifier").Each() {
+		if v := n.Get("value").Str(); v != "" && !seen[v] {
+			seen[v] = true
+			add("identifier", typ, v, id)
+		}
+	}
+	if res.Get("broken").Exists() {
+		return dst, fault.New(fault.Invalid, "broken resource")
+	}
+	return dst, nil
+}
+
+// IDs implements store.Indexer.
+func (Indexer) IDs(_ context.Context, ix search.Index, typ, query string, limit int) ([]string, error) {
+	prefix := "type\x00" + typ + "\x00"
+	if v, ok := strings.CutPrefix(query, "identifier="); ok {
+		prefix = "identifier\x00" + typ + "\x00" + v + "\x00"
+	} else if query != "_all" {
+		return nil, fault.New(fault.Invalid, "unknown parameter")
+	}
+	var ids []string
+	it := ix.Iter([]byte(prefix), append([]byte(prefix), 0xff))
+	for len(ids) < limit && it.Next() {
+		ids = append(ids, string(it.Key()[bytes.LastIndexByte(it.Key(), 0)+1:]))
+	}
+	return ids, it.Close()
+}
+
+// Patcher replaces the resource by the patch body; a body of "bad" is refused.
+type Patcher struct{}
+
+// Patch implements store.Patcher.
+func (Patcher) Patch(_ []byte, _ string, patch []byte) ([]byte, error) {
+	if string(patch) == "bad" {
+		return nil, fault.New(fault.Invalid, "bad patch")
+	}
+	return patch, nil
+}
