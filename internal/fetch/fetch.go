@@ -44,6 +44,10 @@ func Unpack(ctx context.Context, p Package, dir string, files []string, report P
 	if report == nil {
 		report = func(string, int64, int64) {}
 	}
+	dir, err := filepath.Abs(dir) // npm runs in another folder
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
