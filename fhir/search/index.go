@@ -25,3 +25,13 @@ type Iterator interface {
 	// Close releases the iterator and returns the first error met.
 	Close() error
 }
+
+// Reverser is an [Iterator] that can also walk backwards; with it a descending
+// sort need not read every match.
+type Reverser interface {
+	Iterator
+	// Last moves to the last key; false if there is none or on error.
+	Last() bool
+	// Prev moves one key back; false at the beginning or on error.
+	Prev() bool
+}

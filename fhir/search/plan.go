@@ -1,0 +1,232 @@
+package search
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+
+	"github.com/qihuang-health/qihuang/fhir/search/key"
+)
+
+// unbounded is the size of a result nothing is known of.
+const unbounded = 1 << 40
+
+// probe is how many keys an estimate reads.
+const probe = 128
+
+// estimate guesses how many resources a node holds for and notes it.
+func (r *run) estimate(n *node) int {
+	n.est = 0
+	switch n.op {
+	case opLeaf:
+		r.refine(n.leaf)
+		for i := range n.leaf.spans {
+			n.est += r.size(&n.leaf.spans[i], n.bits)
+			if i == 2*maxUnion {
+				n.est = n.est / (i + 1) * len(n.leaf.spans)
+				break
+			}
+		}
+		n.est = min(n.est, 2*r.count(n.typ))
+	case opAll:
+		n.est = r.count(n.typ)
+	case opIDs:
+		n.est = len(n.ids.ids)
+	case opAnd:
+		n.est = unbounded
+		for _, k := range n.kids {
+			n.est = min(n.est, r.estimate(k))
+		}
+	case opOr:
+		for _, k := range n.kids {
+			n.est += r.estimate(k)
+		}
+	case opNot:
+		r.estimate(n.kids[0])
+		n.est = r.count(n.typ)
+	case opChain, opHas:
+		for _, k := range n.kids {
+			n.est += r.estimate(k) + 1
+		}
+		if n.op == opChain { // how many refer to each is not known
+			n.est *= 8
+		}
+	}
+	return n.est
+}
+
+// count guesses how many resources of a type there are, once for a search.
+func (r *run) count(t *typeTable) int {
+	n, ok := r.counts[t]
+	if !ok {
+		s := listed(t, nil)
+		n = r.size(&s, true)
+		r.counts[t] = n
+	}
+	return n
+}
+
+// size guesses how many keys a span has. It reads a few; if there are more it
+// takes them for evenly spread: the ids over the range of UUIDs, or the values
+// between the span's bounds. filtered counts keys that do not match, too.
+func (r *run) size(s *span, filtered bool) int {
+	n, at := 0, common(s)
+	whole := span{lower: s.lower, upper: s.upper, cut: func(k []byte) ([]byte, bool) {
+		if !filtered && s.cut != nil {
+			_, ok := s.cut(k)
+			return k[at:], ok
+		}
+		return k[at:], true
+	}}
+	var first, last uint64
+	r.each(&whole, func(rest []byte) bool {
+		if n++; n == 1 {
+			first = place(rest)
+		}
+		last = place(rest)
+		return n < probe
+	})
+	if n < probe {
+		return n
+	}
+	end := ^uint64(0)
+	if !s.ascending && len(s.upper) > at && len(s.upper) >= len(s.lower) {
+		end = place(s.upper[at:])
+	}
+	return int(min(unbounded, float64(n)*max(1, float64(end-first)/float64(max(last-first, 1)))))
+}
+
+// common returns how many bytes all keys of a span share, a UUID's mark included.
+func common(s *span) int {
+	if s.ascending {
+		return len(s.lower) + 1
+	}
+	i := 0
+	for i < len(s.lower) && i < len(s.upper) && s.lower[i] == s.upper[i] {
+		i++
+	}
+	return i
+}
+
+// place is where a key lies in the order, by its first bytes.
+func place(b []byte) uint64 {
+	var v [8]byte
+	copy(v[:], b)
+	return binary.BigEndian.Uint64(v[:])
+}
+
+// join opens the most selective of several conditions and lets the others
+// follow it or test what it finds.
+func (r *run) join(n *node) cursor {
+	kids := slices.Clone(n.kids)
+	rank := func(k *node) int {
+		if k.op == opNot {
+			return unbounded
+		}
+		return k.est
+	}
+	slices.SortStableFunc(kids, func(a, b *node) int { return rank(a) - rank(b) })
+	if kids[0].op == opNot {
+		kids = append([]*node{{op: opAll, typ: n.typ}}, kids...)
+	}
+	c := &joinCursor{r: r, lead: r.open(kids[0])}
+	for _, k := range kids[1:] {
+		if r.walks(k) {
+			k.how = "skip through"
+			c.parts = append(c.parts, r.span(k.leaf.spans[0]))
+			continue
+		}
+		c.tests = append(c.tests, r.test(k, kids[0].est))
+	}
+	return c
+}
+
+// walks reports whether a node is one span whose ids ascend.
+func (r *run) walks(k *node) bool {
+	return k.op == opLeaf && !k.leaf.strict && !k.bits && len(k.leaf.spans) == 1 && k.leaf.spans[0].ascending
+}
+
+// test returns a function that tells whether a node holds for an id. about is
+// how many ids will be asked for: it decides between collecting the answer
+// beforehand and looking at each resource.
+func (r *run) test(n *node, about int) func(id []byte) bool {
+	switch n.op {
+	case opAll:
+		return func([]byte) bool { return true }
+	case opIDs:
+		return n.ids.has
+	case opNot:
+		inner := r.test(n.kids[0], about)
+		return func(id []byte) bool { return !inner(id) }
+	case opAnd, opOr:
+		var tests []func([]byte) bool
+		for _, k := range n.kids {
+			tests = append(tests, r.test(k, about))
+		}
+		every := n.op == opAnd
+		return func(id []byte) bool {
+			for _, t := range tests {
+				if t(id) != every {
+					return !every
+				}
+			}
+			return every
+		}
+	case opChain:
+		return r.testChain(n, about)
+	case opHas:
+		return r.testHas(n, about)
+	}
+	return r.testLeaf(n, about)
+}
+
+func (r *run) testLeaf(n *node, about int) func(id []byte) bool {
+	r.refine(n.leaf)
+	if !n.leaf.strict && n.est/costResource <= about && !n.bits {
+		n.how = "collect"
+		set := r.collect(n.leaf)
+		return set.has
+	}
+	if !n.leaf.strict && !n.bits && len(n.leaf.spans) <= 4 && !slices.ContainsFunc(n.leaf.spans, func(s span) bool { return !s.ascending }) {
+		n.how = "seek"
+		return r.seeks(n.leaf.spans)
+	}
+	if n.bits {
+		n.how = "seek"
+		return func(id []byte) bool { return r.listBits(n, id) }
+	}
+	if about < unbounded || n.leaf.strict {
+		n.how = "read each"
+		return func(id []byte) bool { return r.load(n.typ, id) && n.leaf.matches(r.x) }
+	}
+	n.how = "collect"
+	set := r.collect(n.leaf)
+	return set.has
+}
+
+// seeks looks an id up in spans whose ids ascend.
+func (r *run) seeks(spans []span) func(id []byte) bool {
+	var buf []byte
+	return func(id []byte) bool {
+		for i := range spans {
+			r.spend(costSeek)
+			buf = append(append(buf[:0], spans[i].lower...), id...)
+			if _, ok, err := r.ix.Get(buf); err != nil {
+				r.fail(err)
+			} else if ok {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// listBits looks at the presence bits of a resource.
+func (r *run) listBits(n *node, id []byte) bool {
+	s := &n.leaf.spans[0]
+	lower := append(append(bytes.Clone(s.lower), id...), 0)
+	found := false
+	one := span{lower: lower, upper: key.Next(lower), cut: func(k []byte) ([]byte, bool) { return s.id(k) }}
+	r.each(&one, func([]byte) bool { found = true; return false })
+	return found
+}
