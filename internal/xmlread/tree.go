@@ -128,6 +128,9 @@ func (e *Element) Value() string {
 // Raw returns the element's own markup as it stands in the document.
 func (e *Element) Raw() []byte { return e.doc.Source[e.Start:e.End] }
 
+// Source returns the whole document the element stands in, decoded to UTF-8.
+func (e *Element) Source() []byte { return e.doc.Source }
+
 // Position returns the 1-based line and column where the element begins.
 func (e *Element) Position() (line, col int) { return e.doc.reader.Position(e.Start) }
 
