@@ -42,7 +42,7 @@ func TestBrowser(t *testing.T) {
 		t.Errorf("page text: %.300s", text)
 	}
 	if dir := os.Getenv("QIHUANG_SHOTS"); dir != "" {
-		shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
+		shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,11 +29,11 @@ type Series struct {
 // Charts are the four questions of the first page. Days are the hub's zone,
 // Asia/Shanghai for indicators; only finished encounters count.
 var Charts = [...]Chart{
-	{"visits", "各馆每日就诊人次（近 14 天）", "stack", `SELECT toString(toDate(start, 'Asia/Shanghai')) AS label, org_code AS series, toInt64(count()) AS value
+	{"visits", "各馆每日就诊人次（近 14 天）", "stack", `SELECT toString(toDate(start, 'Asia/Shanghai')) AS label, if(ifNull(org_name, '') = '', org_code, org_name) AS series, toInt64(count()) AS value
 FROM qihuang.encounter FINAL
 WHERE status = 'finished' AND start >= (SELECT max(start) FROM qihuang.encounter FINAL) - INTERVAL 14 DAY
 GROUP BY label, series ORDER BY label, series LIMIT 2000`},
-	{"prescriptions", "处方构成（饮片、颗粒、中成药、西药）", "pie", `SELECT category AS label, '处方数' AS series, toInt64(count()) AS value
+	{"prescriptions", "处方构成（饮片、颗粒、中成药、西药）", "pie", `SELECT transform(category, ['decoction', 'granule', 'patent', 'western'], ['中药饮片', '中药配方颗粒', '中成药', '西药'], category) AS label, '处方数' AS series, toInt64(count()) AS value
 FROM qihuang.prescription FINAL
 GROUP BY label ORDER BY value DESC LIMIT 20`},
 	{"diseases", "中医病名前十", "rank", `SELECT any(display) AS label, '人次' AS series, toInt64(uniqExact(encounter_id)) AS value

@@ -95,11 +95,11 @@ func serve(t *testing.T, sql Querier) (http.Handler, *running) {
 }
 
 var answers = scripted{
-	"system.tables":      {{int64(5000), int64(300), int64(3), int64(120)}},
-	"AS label, org_code": {{"2026-11-21", "370000001", int64(40)}, {"2026-11-21", "370000002", int64(20)}, {"2026-11-22", "370000001", int64(44)}},
-	"category AS label":  {{"decoction", "处方数", int64(60)}, {"patent", "处方数", int64(30)}},
-	"tcm-disease":        {{"感冒", "人次", int64(30)}, {"咳嗽", "人次", int64(20)}},
-	"tcm-syndrome":       {{"风寒束表证", "人次", int64(25)}},
+	"system.tables":                {{int64(5000), int64(300), int64(3), int64(120)}},
+	"AS label, if(ifNull(org_name": {{"2026-11-21", "370000001", int64(40)}, {"2026-11-21", "370000002", int64(20)}, {"2026-11-22", "370000001", int64(44)}},
+	"transform(category":           {{"中药饮片", "处方数", int64(60)}, {"中成药", "处方数", int64(30)}},
+	"tcm-disease":                  {{"感冒", "人次", int64(30)}, {"咳嗽", "人次", int64(20)}},
+	"tcm-syndrome":                 {{"风寒束表证", "人次", int64(25)}},
 }
 
 func get(t *testing.T, h http.Handler, method, path string) *httptest.ResponseRecorder {

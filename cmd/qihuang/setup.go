@@ -19,7 +19,7 @@ var scripts = []struct {
 	file string
 }{
 	{fetch.Package{Name: "htmx.org", Version: "4.0.1", Integrity: "sha512-oF7JgXhDW9UXCy/k1ZYFUQgzu/rm19ORWPSPNL91vPluB2PB9+MV55tyQdH/w7o2EAbTYUG5SDW1R60mdkdqGg=="}, "dist/htmx.min.js"},
-	{fetch.Package{Name: "echarts", Version: "6.1.0", Integrity: "sha512-q0yaFPggC9FUdsWH4blavRWFmxdrIodbkoKNAjJudAI6CA9gNPxHtV2RcZNEepZVlk4yvBYkOkbk6HIVpIyHZA=="}, "dist/echarts.simple.min.js"},
+	{fetch.Package{Name: "echarts", Version: "6.1.0", Integrity: "sha512-q0yaFPggC9FUdsWH4blavRWFmxdrIodbkoKNAjJudAI6CA9gNPxHtV2RcZNEepZVlk4yvBYkOkbk6HIVpIyHZA=="}, "dist/echarts.common.min.js"},
 }
 
 func setupCmd() *cobra.Command {
