@@ -1,7 +1,6 @@
 package terminology
 
 import (
-	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -15,8 +14,8 @@ import (
 // Source supplies the terminology of the base definitions;
 // *definitions.Model is one.
 type Source interface {
-	// Canonicals iterates over the url and version of every resource of a type.
-	Canonicals(typ string) iter.Seq2[string, string]
+	// Canonicals returns the url of every resource of a type.
+	Canonicals(typ string) []string
 	// Resource returns one resource's JSON; ok is false if there is none.
 	Resource(typ, canonical string) (data []byte, ok bool)
 }
@@ -46,7 +45,7 @@ func New(src Source, opts ...Option) *Service {
 	}
 	if src != nil {
 		for k, typ := range kindNames {
-			for url := range src.Canonicals(typ) {
+			for _, url := range src.Canonicals(typ) {
 				e := &entry{kind: kind(k), url: url, raw: func() []byte { data, _ := src.Resource(typ, url); return data }}
 				base.byURL[k][url] = []*entry{e}
 			}

@@ -3,7 +3,6 @@ package terminology
 import (
 	"context"
 	"fmt"
-	"iter"
 	"net/url"
 	"strings"
 	"testing"
@@ -303,14 +302,13 @@ func TestCompareVersions(t *testing.T) {
 // source is a Source of fixed resources.
 type source map[string]string // url → JSON
 
-func (m source) Canonicals(typ string) iter.Seq2[string, string] {
-	return func(yield func(string, string) bool) {
-		for url, data := range m {
-			if strings.Contains(data, `"resourceType":"`+typ+`"`) && !yield(url, "") {
-				return
-			}
+func (m source) Canonicals(typ string) (urls []string) {
+	for url, data := range m {
+		if strings.Contains(data, `"resourceType":"`+typ+`"`) {
+			urls = append(urls, url)
 		}
 	}
+	return urls
 }
 
 func (m source) Resource(_, canonical string) ([]byte, bool) {
