@@ -10,7 +10,7 @@ import (
 // result, or by a word in the switch of result.
 var resultKinds = map[Kind]string{
 	KindBoolean: " empty exists all allTrue anyTrue allFalse anyFalse subsetOf supersetOf isDistinct not startsWith endsWith contains " +
-		"matches matchesFull hasValue memberOf subsumes subsumedBy conformsTo comparable htmlChecks toBoolean convertsToBoolean " +
+		"matches matchesFull hasValue hasExtension memberOf subsumes subsumedBy conformsTo comparable htmlChecks toBoolean convertsToBoolean " +
 		"convertsToInteger convertsToDecimal convertsToString convertsToDate convertsToDateTime convertsToTime convertsToQuantity ",
 	KindInteger: " count indexOf lastIndexOf length toInteger precision yearOf monthOf dayOf hourOf minuteOf secondOf millisecondOf ",
 	KindString: " upper lower trim substring replace replaceMatches encode decode escape unescape join toString " +

@@ -25,7 +25,7 @@ func (c *compiler) compile(x *expr) (op, error) {
 	case exEmpty:
 		return emptyOp{}, nil
 	case exName:
-		return c.step(x, &nameStep{name: x.name, headed: x.target == nil})
+		return c.step(x, step{name: &nameStep{name: x.name, headed: x.target == nil}})
 	case exThis, exIndex, exTotal:
 		return c.axis(x)
 	case exVariable:
@@ -89,7 +89,7 @@ func (c *compiler) typeOperator(x *expr, operand *expr) (op, error) {
 		return nil, err
 	}
 	if x.name != "is" {
-		return c.stepOn(operand, &typeStep{t})
+		return c.stepOn(operand, step{typ: t})
 	}
 	var from op = thisOp{}
 	if operand != nil {

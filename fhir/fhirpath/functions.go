@@ -140,6 +140,7 @@ func addMath(t map[string]function) {
 
 func addResource(t map[string]function) {
 	t["extension"] = function{1, 1, fnExtension, nil}
+	t["hasExtension"] = function{1, 1, fnHasExtension, nil}
 	t["hasValue"] = function{eval: fnHasValue}
 	t["getValue"] = function{eval: fnGetValue}
 	t["resolve"] = function{eval: fnResolve}

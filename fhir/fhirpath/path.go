@@ -14,9 +14,11 @@ type pathOp struct {
 	steps []step
 }
 
-// step is one part of a path: it passes what it finds in an item to the rest.
-type step interface {
-	walk(f *frame, p *pathOp, next int, it *Item, dst []Item) ([]Item, error)
+// step is one part of a path: a name, or else a type filter. It passes what it
+// finds in an item to the rest. (No interface, so that items stay on the stack.)
+type step struct {
+	name *nameStep
+	typ  typeTest
 }
 
 func (p *pathOp) eval(f *frame, dst []Item) ([]Item, error) {
@@ -40,7 +42,13 @@ func (p *pathOp) eval(f *frame, dst []Item) ([]Item, error) {
 
 func (p *pathOp) rest(f *frame, i int, it *Item, dst []Item) ([]Item, error) {
 	if i < len(p.steps) {
-		return p.steps[i].walk(f, p, i+1, it, dst)
+		switch s := &p.steps[i]; {
+		case s.name != nil:
+			return s.name.walk(f, p, i+1, it, dst)
+		case s.typ.filters(it):
+			return p.rest(f, i+1, it, dst)
+		}
+		return dst, nil
 	}
 	if err := f.tick(1); err != nil {
 		return nil, err
@@ -225,16 +233,6 @@ func valueMember(v Value, name string) (Value, bool) {
 		}
 	}
 	return Value{}, false
-}
-
-// typeStep keeps the items of a type: ofType(X), as(X), as X.
-type typeStep struct{ typ typeTest }
-
-func (s *typeStep) walk(f *frame, p *pathOp, next int, it *Item, dst []Item) ([]Item, error) {
-	if !s.typ.filters(it) {
-		return dst, nil
-	}
-	return p.rest(f, next, it, dst)
 }
 
 // typeTest is a resolved type specifier.

@@ -29,6 +29,14 @@ func fnExtension(f *frame, in []Item, args []op, dst []Item) ([]Item, error) {
 	return dst, f.tick(len(in))
 }
 
+// fnHasExtension is extension(url).exists(), which a search parameter of R4 uses.
+func fnHasExtension(f *frame, in []Item, args []op, dst []Item) ([]Item, error) {
+	b, err := fnExtension(f, in, args, f.buffer())
+	n := len(b)
+	f.recycle(b)
+	return appendBool(dst, n > 0), err
+}
+
 func fnHasValue(_ *frame, in []Item, _ []op, dst []Item) ([]Item, error) {
 	return appendBool(dst, len(in) == 1 && in[0].hasValue()), nil
 }
