@@ -36,23 +36,21 @@ var anything = shape{any: true, many: true}
 // checker walks a parse tree with the shape of $this.
 type checker struct {
 	eng   *Engine
-	src   string
 	this  shape
 	names []string // variables that are defined
 }
 
-func (e *Engine) check(x *expr, c *compiler) error {
-	k := &checker{eng: e, this: anything, names: c.declared}
-	k.this.many = false
-	if c.root != "" {
-		t := e.model.Type(c.root)
+// shape checks x for input of the named type, "" for any.
+func (e *Engine) shape(x *expr, root string, declared []string) (shape, error) {
+	k := &checker{eng: e, this: shape{any: true}, names: slices.Clone(declared)}
+	if root != "" {
+		t := e.model.Type(root)
 		if t == nil {
-			return fault.New(fault.Invalid, "FHIRPath: unknown type %s to check against", c.root)
+			return shape{}, fault.New(fault.Invalid, "FHIRPath: unknown type %s to check against", root)
 		}
 		k.this = shape{types: []*definitions.Type{t}}
 	}
-	_, err := k.check(x)
-	return err
+	return k.check(x)
 }
 
 func (k *checker) fail(x *expr, format string, args ...any) (shape, error) {
@@ -178,8 +176,8 @@ func (s shape) suggest(name string) string {
 	return ""
 }
 
-// String names the types, for messages.
-func (s shape) String() string {
+// names lists the types.
+func (s shape) names() []string {
 	var names []string
 	for _, t := range s.types {
 		names = append(names, t.Name)
@@ -189,6 +187,12 @@ func (s shape) String() string {
 			names = append(names, kind.String())
 		}
 	}
+	return names
+}
+
+// String names the types, for messages.
+func (s shape) String() string {
+	names := s.names()
 	if len(names) > 4 {
 		names = append(names[:4], "…")
 	}

@@ -1,6 +1,8 @@
 package fhirpath
 
 import (
+	"slices"
+
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -9,7 +11,9 @@ type compiler struct {
 	eng      *Engine
 	strict   bool
 	root     string
+	declares bool // variables must be declared
 	declared []string
+	views    bool
 }
 
 func (c *compiler) fail(x *expr, format string, args ...any) error {
@@ -29,6 +33,9 @@ func (c *compiler) compile(x *expr) (op, error) {
 	case exThis, exIndex, exTotal:
 		return c.axis(x)
 	case exVariable:
+		if c.declares && !slices.Contains(c.declared, x.name) && !builtinVariable(x.name) {
+			return nil, c.fail(x, "unknown variable %%%s", x.name)
+		}
 		return &variableOp{name: x.name}, nil
 	case exIndexer:
 		return c.indexer(x)
@@ -193,6 +200,12 @@ func (c *compiler) call(x *expr) (op, error) {
 	}
 	if o.args, err = c.compileAll(x.args); err != nil {
 		return nil, err
+	}
+	if x.name == "defineVariable" && x.args[0].kind == exLiteral {
+		c.declared = append(c.declared, x.args[0].value.str)
+	}
+	if x.name == "join" && c.views {
+		o.fn = fnJoinViews
 	}
 	if fn.prepare != nil {
 		return fn.prepare(c, x, o)

@@ -87,11 +87,14 @@ func Strict(typeName string) CompileOption {
 	return func(c *compiler) { c.strict, c.root = true, typeName }
 }
 
-// Declare names variables that the context will carry; in strict mode other
-// unknown variables are errors when compiling.
+// Declare names the variables that the context will carry: others are errors
+// when compiling then.
 func Declare(names ...string) CompileOption {
-	return func(c *compiler) { c.declared = append(c.declared, names...) }
+	return func(c *compiler) { c.declares, c.declared = true, append(c.declared, names...) }
 }
+
+// ForViews compiles for SQL on FHIR, where join() of nothing is an empty string.
+func ForViews() CompileOption { return func(c *compiler) { c.views = true } }
 
 // Expression is a compiled expression, immutable and safe for concurrent use.
 type Expression struct {
@@ -117,7 +120,7 @@ func (e *Engine) Compile(src string, opts ...CompileOption) (*Expression, error)
 		return nil, err
 	}
 	if c.strict {
-		if err := e.check(x, c); err != nil {
+		if _, err := e.shape(x, c.root, c.declared); err != nil {
 			return nil, err
 		}
 	}
@@ -129,6 +132,17 @@ func (x *Expression) String() string { return x.src }
 
 // Tree returns the parse tree.
 func (x *Expression) Tree() Tree { return x.ast.tree() }
+
+// ResultTypes says what the static check knows of the result for input of the
+// named FHIR type: its FHIR and System types, and whether there may be several
+// items. No types mean that it may be anything. The error is that of [Strict].
+func (x *Expression) ResultTypes(typeName string, declared ...string) (types []string, many bool, err error) {
+	s, err := x.eng.shape(x.ast, typeName, declared)
+	if err != nil || s.any {
+		return nil, s.many, err
+	}
+	return s.names(), s.many, nil
+}
 
 // Eval evaluates the expression on a resource (or untyped JSON). ctx may be
 // nil. Errors are fault.Invalid where data and expression do not fit, and

@@ -284,8 +284,16 @@ func fnToChars(f *frame, in []Item, _ []op, dst []Item) ([]Item, error) {
 	return dst, f.grown(dst)
 }
 
-// fnJoin joins a collection of strings; an empty one gives ” as SQL on FHIR
-// asks, which shares the function.
+// fnJoinViews is join() of SQL on FHIR: ” for an empty collection.
+func fnJoinViews(f *frame, in []Item, args []op, dst []Item) ([]Item, error) {
+	out, err := fnJoin(f, in, args, dst)
+	if err == nil && len(out) == len(dst) {
+		out = append(out, Item{val: String("")})
+	}
+	return out, err
+}
+
+// fnJoin joins a collection of strings; nothing of an empty one.
 func fnJoin(f *frame, in []Item, args []op, dst []Item) ([]Item, error) {
 	sep := ""
 	if len(args) == 1 {

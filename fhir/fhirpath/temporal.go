@@ -267,6 +267,19 @@ func (v Value) appendTemporal(dst []byte) []byte {
 	return dst
 }
 
+// Time returns the moment a Date or DateTime begins; without a zone of its own
+// it is read in zone. ok is false for any other kind.
+func (v Value) Time(zone *time.Location) (t time.Time, ok bool) {
+	if v.kind != KindDate && v.kind != KindDateTime {
+		return time.Time{}, false
+	}
+	if v.zone != noZone {
+		return time.UnixMicro(v.utc().n).UTC(), true
+	}
+	y, m, d, clock := v.calendar()
+	return time.Date(y, time.Month(m), d, 0, 0, int(clock/second), int(clock%second)*1000, zone), true
+}
+
 // level is the precision used in comparisons: seconds and fractions are one.
 func (v Value) level() uint8 { return min(v.flag, precSecond) }
 

@@ -174,3 +174,7 @@ func isNumber(s string) bool {
 		return !strings.ContainsRune("0123456789.eE+-", r)
 	}) < 0 && isDigit(s[len(s)-1])
 }
+
+// ParseDateTime reads a FHIR date, dateTime or instant as a System.DateTime of
+// the precision it is written with.
+func ParseDateTime(s string) (v Value, ok bool) { return parseDateTime(s) }
