@@ -13,6 +13,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
+	fhirxml "github.com/qihuang-health/qihuang/fhir/xml"
 	"github.com/qihuang-health/qihuang/internal/clock"
 	"github.com/qihuang-health/qihuang/internal/shared"
 )
@@ -101,6 +102,24 @@ func TestOfficialSuite(t *testing.T) {
 	if passed < least {
 		t.Errorf("%d cases pass, %d did before", passed, least)
 	}
+}
+
+func suiteInput(t *testing.T, e *Engine, path string) fhir.Node {
+	t.Helper()
+	src, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasSuffix(path, ".xml") {
+		if src, err = fhirxml.ToJSON(e.model, src); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tree, err := fhir.Parse(src)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return tree.Root()
 }
 
 func runCase(e *Engine, c *suiteCase, input fhir.Node) error {
