@@ -52,8 +52,9 @@ type Feed interface {
 	// FirstSeq returns the sequence of the first change made at or after a log
 	// offset; the next to be given if there is none yet.
 	FirstSeq(ctx context.Context, offset int64) (int64, error)
-	// Changes returns the changes from sequence from on, at least one, until
-	// about maxBytes are reached, waiting for the first until ctx ends; and the
-	// offset the state they were read from had applied.
-	Changes(ctx context.Context, from int64, maxBytes int) (changes []Change, applied int64, err error)
+	// Changes returns the changes from sequence from on, in order, until about
+	// maxBytes are reached; it waits until there is one, or until records without
+	// changes were applied (then changes is empty), or ctx ends. Every change of
+	// the records up to offset through has then been given.
+	Changes(ctx context.Context, from int64, maxBytes int) (changes []Change, through int64, err error)
 }

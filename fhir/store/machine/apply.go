@@ -295,7 +295,7 @@ func refuse(kind fault.Kind, code, key, zh, en string) error {
 }
 
 func (a *applying) put(op *store.Op, c *content, id string, cur *row) (store.Outcome, error) {
-	if cur != nil && c.sourceUS != 0 && c.sourceUS < cur.sourceUS {
+	if cur != nil && c.sourceNS != 0 && c.sourceNS < cur.sourceNS {
 		return store.Outcome{Status: 200, Version: cur.toVersion(op.Type, id)}, nil
 	}
 	if op.SkipSame && cur != nil && !cur.deleted() {
@@ -321,7 +321,7 @@ func (a *applying) patch(op *store.Op, c *content, id string, cur *row) (store.O
 	if a.m.cfg.Patcher == nil {
 		return store.Outcome{}, fault.New(fault.Unsupported, "patch is not available")
 	}
-	if c.sourceUS != 0 && c.sourceUS < cur.sourceUS {
+	if c.sourceNS != 0 && c.sourceNS < cur.sourceNS {
 		return store.Outcome{Status: 200, Version: cur.toVersion(op.Type, id)}, nil
 	}
 	patched, err := a.m.patchSafely(cur.json, op.PatchType, op.Resource)
@@ -348,7 +348,7 @@ func (a *applying) delete(op *store.Op, c *content, id string, cur *row) (store.
 	if cur.deleted() {
 		return store.Outcome{Status: 204, Version: cur.toVersion(op.Type, id)}, nil
 	}
-	if c.sourceUS != 0 && c.sourceUS < cur.sourceUS {
+	if c.sourceNS != 0 && c.sourceNS < cur.sourceNS {
 		return store.Outcome{Status: 200, Version: cur.toVersion(op.Type, id)}, nil
 	}
 	return a.store(op.Type, id, cur, a.next(cur, store.Delete, c), nil, 204)
@@ -356,10 +356,10 @@ func (a *applying) delete(op *store.Op, c *content, id string, cur *row) (store.
 
 // next is the header of the version after cur.
 func (a *applying) next(cur *row, method store.Method, c *content) *row {
-	w := &row{version: 1, offset: a.offset, updatedMS: a.ms, method: method, sourceUS: c.sourceUS}
+	w := &row{version: 1, offset: a.offset, updatedMS: a.ms, method: method, sourceNS: c.sourceNS}
 	if cur != nil {
 		w.version = cur.version + 1
-		w.sourceUS = max(w.sourceUS, cur.sourceUS)
+		w.sourceNS = max(w.sourceNS, cur.sourceNS)
 	}
 	return w
 }

@@ -28,29 +28,35 @@ func (m *Machine) FirstSeq(ctx context.Context, offset int64) (int64, error) {
 
 // Changes implements store.Feed.
 func (m *Machine) Changes(ctx context.Context, from int64, maxBytes int) ([]store.Change, int64, error) {
-	for {
-		s, err := m.views.take(m.Applied())
+	s, err := m.views.take(m.Applied())
+	if err != nil {
+		return nil, 0, err
+	}
+	if s.st.seq < from {
+		applied := s.st.applied
+		m.views.release(s)
+		if err := m.await(ctx, applied+1); err != nil {
+			return nil, applied, err
+		}
+		if s, err = m.views.take(m.Applied()); err != nil {
+			return nil, 0, err
+		}
+	}
+	defer m.views.release(s)
+	return readChanges(s, from, maxBytes)
+}
+
+func readChanges(s *shared, from int64, maxBytes int) (out []store.Change, through int64, err error) {
+	for size := 0; from <= s.st.seq; from++ {
+		c, err := readChange(s.View, from)
 		if err != nil {
 			return nil, 0, err
 		}
-		if s.st.seq < from {
-			applied := s.st.applied
-			m.views.release(s)
-			if err := m.await(ctx, applied+1); err != nil {
-				return nil, applied, err
-			}
-			continue
+		if size >= maxBytes && len(out) > 0 {
+			return out, c.Offset - 1, nil
 		}
-		defer m.views.release(s)
-		var out []store.Change
-		for size := 0; from <= s.st.seq && size < maxBytes; from++ {
-			c, err := readChange(s.View, from)
-			if err != nil {
-				return nil, 0, err
-			}
-			size += len(c.Resource) + 256
-			out = append(out, c)
-		}
-		return out, s.st.applied, nil
+		size += len(c.Resource) + 256
+		out = append(out, c)
 	}
+	return out, s.st.applied, nil
 }

@@ -90,7 +90,7 @@ func txOrderKey(dst []byte, offset int64) []byte {
 type row struct {
 	version, seq, offset int64
 	updatedMS            int64
-	sourceUS             int64 // source time for late messages, µs; 0 = none
+	sourceNS             int64 // source time for late messages, ns; 0 = none
 	method               store.Method
 	created              bool
 	json                 []byte // nil for a deletion
@@ -101,7 +101,7 @@ func (w *row) encode(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(w.seq))
 	dst = binary.AppendUvarint(dst, uint64(w.offset))
 	dst = binary.AppendVarint(dst, w.updatedMS)
-	dst = binary.AppendVarint(dst, w.sourceUS)
+	dst = binary.AppendVarint(dst, w.sourceNS)
 	var m byte
 	switch w.method {
 	case store.Create:
@@ -118,7 +118,7 @@ func (w *row) encode(dst []byte) []byte {
 
 func decodeRow(b []byte) (row, error) {
 	r := rowReader{b: b}
-	w := row{version: int64(r.uvarint()), seq: int64(r.uvarint()), offset: int64(r.uvarint()), updatedMS: r.varint(), sourceUS: r.varint()}
+	w := row{version: int64(r.uvarint()), seq: int64(r.uvarint()), offset: int64(r.uvarint()), updatedMS: r.varint(), sourceNS: r.varint()}
 	if r.bad || len(r.b) == 0 {
 		return w, fault.New(fault.Internal, "damaged version row")
 	}

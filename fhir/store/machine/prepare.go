@@ -38,7 +38,7 @@ type content struct {
 	updAt    int // where lastUpdated's text stands
 	keys     [][]byte
 	open     bool  // has conditional references, only the state can finish it
-	sourceUS int64 // IfNewer in µs, 0 = none
+	sourceNS int64 // IfNewer in ns, 0 = none
 }
 
 // prepare never fails on its own; a refusal is in prepared.err.
@@ -62,7 +62,7 @@ func (m *Machine) prepare(tx *store.Transaction, ms int64) *prepared {
 			if err != nil {
 				return opFault(tx, i, fault.New(fault.Invalid, "IfNewer is not an instant"))
 			}
-			p.ops[i].sourceUS = at.UnixMicro()
+			p.ops[i].sourceNS = at.UnixNano()
 		}
 		if op.Method == store.Delete || op.Method == store.Patch {
 			return nil
@@ -82,6 +82,7 @@ func (m *Machine) fill(c *content, src []byte, typ, id string, l links, ms int64
 	}()
 	parser := m.parsers.Get().(*fhir.Parser)
 	defer m.parsers.Put(parser)
+	src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf")) // a byte order mark is no part of the JSON
 	tree, err := parser.Parse(src)
 	if err != nil {
 		return err
@@ -98,7 +99,7 @@ func (m *Machine) fill(c *content, src []byte, typ, id string, l links, ms int64
 	if err != nil {
 		return err
 	}
-	c.json = applyEdits(src, append(edits, stamps...))
+	c.json = fhir.Splice(src, append(edits, stamps...)...)
 	if tree, err = parser.Parse(c.json); err != nil {
 		return fault.New(fault.Internal, "stamp %s: %w", typ, err)
 	}

@@ -2,7 +2,6 @@ package machine
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -10,32 +9,10 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
-// edit replaces src[start:end] by text.
-type edit struct {
-	start, end int
-	text       string
-}
+func replaceNode(n fhir.Node, text string) fhir.Edit { return fhir.Replace(n, []byte(text)) }
 
-// apply makes the edits, which do not overlap, in one pass; all else stays
-// byte for byte.
-func applyEdits(src []byte, edits []edit) []byte {
-	slices.SortStableFunc(edits, func(a, b edit) int { return a.start - b.start })
-	size := len(src)
-	for _, e := range edits {
-		size += len(e.text) - (e.end - e.start)
-	}
-	out := make([]byte, 0, size)
-	pos := 0
-	for _, e := range edits {
-		out = append(append(out, src[pos:e.start]...), e.text...)
-		pos = e.end
-	}
-	return append(out, src[pos:]...)
-}
-
-func replaceNode(n fhir.Node, text string) edit {
-	at := n.Offset()
-	return edit{at, at + len(n.Raw()), text}
+func insertAt(at int, text string) fhir.Edit {
+	return fhir.Edit{Start: at, End: at, Text: []byte(text)}
 }
 
 const stampLayout = "2006-01-02T15:04:05.000Z" // fixed width, so it can be written over in place
@@ -43,14 +20,14 @@ const stampLayout = "2006-01-02T15:04:05.000Z" // fixed width, so it can be writ
 // stampEdits sets id, meta.versionId and meta.lastUpdated. Members that are
 // there are replaced, others are put in front: id and meta after
 // resourceType, the rest at the head of meta.
-func stampEdits(root fhir.Node, id string, version int64, updated string) ([]edit, error) {
+func stampEdits(root fhir.Node, id string, version int64, updated string) ([]fhir.Edit, error) {
 	rt := root.Get("resourceType")
 	if root.Kind() != fhir.Object || rt.Kind() != fhir.String {
 		return nil, fault.New(fault.Invalid, "not a resource").With(fault.Issue{Severity: "error", Code: "structure",
 			Key: "no-resource-type", Text: "缺少 resourceType", TextEN: "resourceType is missing"})
 	}
 	afterType := rt.Offset() + len(rt.Raw())
-	var edits []edit
+	var edits []fhir.Edit
 	front := ""
 	quotedID := strconv.Quote(id) // ids are [A-Za-z0-9.-]
 	if n := root.Get("id"); n.Exists() {
@@ -67,7 +44,7 @@ func stampEdits(root fhir.Node, id string, version int64, updated string) ([]edi
 		} else {
 			front += `,"meta":` + whole
 		}
-		return append(edits, edit{afterType, afterType, front}), nil
+		return append(edits, insertAt(afterType, front)), nil
 	}
 	inner := ""
 	if n := meta.Get("versionId"); n.Exists() {
@@ -88,9 +65,9 @@ func stampEdits(root fhir.Node, id string, version int64, updated string) ([]edi
 			inner += ","
 		}
 		at := meta.Offset() + 1
-		edits = append(edits, edit{at, at, inner})
+		edits = append(edits, insertAt(at, inner))
 	}
-	return append(edits, edit{afterType, afterType, front}), nil
+	return append(edits, insertAt(afterType, front)), nil
 }
 
 // stampedAt finds the version and lastUpdated that stampEdits wrote.
@@ -144,7 +121,7 @@ func conditional(ref string) (typ, query string, ok bool) {
 // linkEdits finds the references to rewrite: those in l, in narrative links
 // too, and the conditional ones, which resolve answers with Type/id. With
 // resolve nil it only reports whether there are conditional ones.
-func linkEdits(root fhir.Node, l links, resolve func(typ, query string, at fhir.Node) (string, error)) (edits []edit, open bool, err error) {
+func linkEdits(root fhir.Node, l links, resolve func(typ, query string, at fhir.Node) (string, error)) (edits []fhir.Edit, open bool, err error) {
 	var walk func(n fhir.Node)
 	visit := func(c fhir.Node) {
 		key := c.Key()
@@ -190,7 +167,7 @@ func linkEdits(root fhir.Node, l links, resolve func(typ, query string, at fhir.
 }
 
 // narrativeEdits rewrites <a href> and <img src> in Narrative.div.
-func narrativeEdits(edits []edit, div fhir.Node, l links) []edit {
+func narrativeEdits(edits []fhir.Edit, div fhir.Node, l links) []fhir.Edit {
 	raw, base := div.Raw(), div.Offset()
 	for pos := 0; ; {
 		i := bytes.Index(raw[pos:], []byte("=\\\""))
@@ -210,7 +187,7 @@ func narrativeEdits(edits []edit, div fhir.Node, l links) []edit {
 		name := raw[:pos+i]
 		if bytes.HasSuffix(name, []byte("href")) || bytes.HasSuffix(name, []byte("src")) {
 			if to, ok := l[string(raw[start:end])]; ok {
-				edits = append(edits, edit{base + start, base + end, to})
+				edits = append(edits, fhir.Edit{Start: base + start, End: base + end, Text: []byte(to)})
 			}
 		}
 		pos = end

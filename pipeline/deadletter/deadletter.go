@@ -1,0 +1,271 @@
+// Package deadletter keeps refused messages until someone repairs their cause.
+// The topic dead-letter is the truth; a small local index of it answers lists
+// and can be thrown away.
+package deadletter
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/pipeline"
+	"github.com/qihuang-health/qihuang/pipeline/kafka"
+)
+
+// Config says where the index is.
+type Config struct {
+	Dir string // folder of the index
+	FS  vfs.FS // nil = the disk
+}
+
+// Default keeps the index in dir.
+func Default(dir string) Config { return Config{Dir: dir} }
+
+// Validate reports what is wrong with c.
+func (c Config) Validate() error {
+	if c.Dir == "" {
+		return fault.New(fault.Invalid, "dead letters: no folder")
+	}
+	return nil
+}
+
+// The keys of the index: one state row, per letter its facts and its body, and
+// the order, newest first.
+const (
+	tabState = 's'
+	tabFacts = 'l'
+	tabBody  = 'b'
+	tabOrder = 'o'
+)
+
+const headLetter = "letter" // the letter's facts as JSON; absent in a resolution
+
+// Letters implements pipeline.DeadLetters. It answers while Run runs.
+type Letters struct {
+	cluster  *kafka.Cluster
+	producer *kafka.Producer
+	db       *pebble.DB
+	logger   *slog.Logger
+
+	mu    sync.Mutex
+	next  int64 // first offset of the topic not in the index
+	total int
+	moved chan struct{}
+}
+
+// Open opens the index. Close it after Run has returned.
+func Open(ctx context.Context, cfg Config, cluster *kafka.Cluster, logger *slog.Logger) (*Letters, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	producer, err := cluster.Producer(ctx, kafka.DeadLetter, true)
+	if err != nil {
+		return nil, err
+	}
+	db, err := pebble.Open(cfg.Dir, &pebble.Options{FS: cfg.FS, MemTableSize: 4 << 20, Logger: silent{}})
+	if err != nil {
+		return nil, fmt.Errorf("open dead letters %s: %w", cfg.Dir, err)
+	}
+	l := &Letters{cluster: cluster, producer: producer, db: db, logger: logger, moved: make(chan struct{})}
+	state, err := l.get([]byte{tabState})
+	if err == nil && len(state) == 16 {
+		l.next, l.total = int64(binary.BigEndian.Uint64(state)), int(binary.BigEndian.Uint64(state[8:]))
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return l, nil
+}
+
+// Close closes the index.
+func (l *Letters) Close() error { return l.db.Close() }
+
+// Run keeps the index up with the topic until ctx ends.
+func (l *Letters) Run(ctx context.Context) error {
+	err := l.cluster.Follow(ctx, kafka.DeadLetter, 0, l.next, l.apply)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("dead letters: %w", err)
+}
+
+func (l *Letters) apply(r kafka.Record) error {
+	b := l.db.NewBatch()
+	defer b.Close()
+	id, total := string(r.Key), l.total
+	old, err := l.facts(id)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		total--
+		if err := errors.Join(b.Delete(orderKey(old), nil), b.Delete(rowKey(tabFacts, id), nil), b.Delete(rowKey(tabBody, id), nil)); err != nil {
+			return err
+		}
+	}
+	if text := r.Header(headLetter); text != "" {
+		var d pipeline.DeadLetter
+		if err := json.Unmarshal([]byte(text), &d); err != nil || d.Message == nil {
+			l.logger.Error("unreadable dead letter", "offset", r.Offset, "error", err)
+		} else {
+			total++
+			if err := errors.Join(b.Set(rowKey(tabFacts, id), []byte(text), nil), b.Set(rowKey(tabBody, id), r.Value, nil), b.Set(orderKey(&d), nil, nil)); err != nil {
+				return err
+			}
+		}
+	}
+	state := binary.BigEndian.AppendUint64(nil, uint64(r.Offset+1))
+	if err := b.Set([]byte{tabState}, binary.BigEndian.AppendUint64(state, uint64(total)), nil); err != nil {
+		return err
+	}
+	if err := b.Commit(pebble.NoSync); err != nil { // the topic holds it
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.next, l.total = r.Offset+1, total
+	close(l.moved)
+	l.moved = make(chan struct{})
+	return nil
+}
+
+// Put implements pipeline.DeadLetters: when it returns the letter is on disk in
+// the topic and shows in the list.
+func (l *Letters) Put(ctx context.Context, d *pipeline.DeadLetter) error {
+	m := *d.Message
+	m.Body = nil
+	facts := *d
+	facts.Message = &m
+	text, err := json.Marshal(&facts)
+	if err != nil {
+		return err
+	}
+	return l.append(ctx, kafka.Record{Key: []byte(d.ID), Value: d.Message.Body, Headers: []kafka.Header{{Key: headLetter, Value: string(text)}}})
+}
+
+// Resolve implements pipeline.DeadLetters; one that is not there is no error.
+func (l *Letters) Resolve(ctx context.Context, id string) error {
+	if facts, err := l.facts(id); err != nil || facts == nil {
+		return err
+	}
+	return l.append(ctx, kafka.Record{Key: []byte(id)})
+}
+
+func (l *Letters) append(ctx context.Context, r kafka.Record) error {
+	_, offset, err := l.producer.Append(ctx, r)
+	if err != nil {
+		return fmt.Errorf("dead letter %s: %w", r.Key, err)
+	}
+	for {
+		l.mu.Lock()
+		next, moved := l.next, l.moved
+		l.mu.Unlock()
+		if next > offset {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return nil // it is in the topic and will show
+		}
+	}
+}
+
+// List implements pipeline.DeadLetters. The messages come without their bodies.
+func (l *Letters) List(ctx context.Context, limit int) (items []*pipeline.DeadLetter, total int, err error) {
+	snap := l.db.NewSnapshot()
+	defer snap.Close()
+	it, err := snap.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: []byte{tabOrder}, UpperBound: []byte{tabOrder + 1}})
+	if err != nil {
+		return nil, 0, err
+	}
+	defer it.Close()
+	for ok := it.First(); ok && len(items) < limit; ok = it.Next() {
+		d, err := facts(snap, string(it.Key()[9:]))
+		if err != nil {
+			return nil, 0, err
+		}
+		if d != nil {
+			items = append(items, d)
+		}
+	}
+	state, err := read(snap, []byte{tabState})
+	if len(state) == 16 {
+		total = int(binary.BigEndian.Uint64(state[8:]))
+	}
+	return items, total, errors.Join(err, it.Error())
+}
+
+// Get implements pipeline.DeadLetters, with the message's original bytes.
+func (l *Letters) Get(_ context.Context, id string) (*pipeline.DeadLetter, error) {
+	d, err := l.facts(id)
+	if err != nil {
+		return nil, err
+	}
+	if d == nil {
+		return nil, fault.New(fault.NotFound, "no dead letter %.40q", id).With(fault.Issue{Severity: "error", Code: "not-found",
+			Key: "dead-letter", Text: "没有这条待修复消息，可能已经处理", TextEN: "no such dead letter"})
+	}
+	d.Message.Body, err = l.get(rowKey(tabBody, id))
+	return d, err
+}
+
+// Total returns how many letters wait.
+func (l *Letters) Total() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total
+}
+
+func (l *Letters) get(key []byte) ([]byte, error)                { return read(l.db, key) }
+func (l *Letters) facts(id string) (*pipeline.DeadLetter, error) { return facts(l.db, id) }
+
+func read(r pebble.Reader, key []byte) ([]byte, error) {
+	val, closer, err := r.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := append([]byte{}, val...)
+	return out, closer.Close()
+}
+
+func facts(r pebble.Reader, id string) (*pipeline.DeadLetter, error) {
+	text, err := read(r, rowKey(tabFacts, id))
+	if err != nil || text == nil {
+		return nil, err
+	}
+	var d pipeline.DeadLetter
+	if err := json.Unmarshal(text, &d); err != nil {
+		return nil, fmt.Errorf("dead letter %s: %w", id, err)
+	}
+	return &d, nil
+}
+
+func rowKey(tab byte, id string) []byte { return append([]byte{tab}, id...) }
+
+func orderKey(d *pipeline.DeadLetter) []byte {
+	key := binary.BigEndian.AppendUint64([]byte{tabOrder}, math.MaxUint64-uint64(d.Time.UnixNano()))
+	return append(key, d.ID...)
+}
+
+type silent struct{}
+
+func (silent) Infof(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
+func (silent) Fatalf(format string, args ...any) {
+	panic(fault.New(fault.Internal, "dead letters: "+format, args...))
+}
+
+var _ pipeline.DeadLetters = (*Letters)(nil)

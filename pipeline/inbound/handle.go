@@ -1,0 +1,171 @@
+package inbound
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/pipeline"
+	"github.com/qihuang-health/qihuang/pipeline/kafka"
+)
+
+// verdict is what becomes of a sink's error: the one table from faults to
+// retry or dead letter.
+type verdict int
+
+const (
+	wait verdict = iota // a part is away: try until it is back
+	some                // ours: try a few times
+	dead                // the message is wrong: a person must look
+)
+
+func judge(kind fault.Kind) verdict {
+	switch kind {
+	case fault.Unavailable, fault.Busy:
+		return wait
+	case fault.Internal:
+		return some
+	default:
+		return dead
+	}
+}
+
+// handle gives a record its effect or sends it to the dead letters. An error
+// means neither was possible and the record must come again.
+func (q *Queue) handle(ctx context.Context, r *kafka.Record) error {
+	m, err := r.Message()
+	if err != nil {
+		q.logger.Error("unreadable inbound record", "partition", r.Partition, "offset", r.Offset, "error", err)
+		return nil
+	}
+	replay := r.Header(headReplay)
+	if replay == "" {
+		known, err := q.seen.has(m)
+		if err != nil {
+			return err
+		}
+		if known {
+			q.board.set(m, Repeat, "")
+			return nil
+		}
+	}
+	attempts, err := q.try(ctx, m)
+	if err != nil && judge(fault.KindOf(err)) == wait || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		before, _ := strconv.Atoi(replay)
+		return q.refuse(ctx, m, before+attempts, err)
+	}
+	if err := q.seen.add(m, q.clock.Now()); err != nil {
+		return err
+	}
+	if replay != "" {
+		if err := q.letters.Resolve(ctx, m.ID); err != nil {
+			return err
+		}
+	}
+	q.board.set(m, Done, "")
+	return nil
+}
+
+const longestPause = 15 * time.Second
+
+// try calls the sink until it succeeds, refuses, or attempts are used up; it
+// waits for parts that are away as long as ctx lasts.
+func (q *Queue) try(ctx context.Context, m *pipeline.Message) (attempts int, err error) {
+	sink := q.sink(m.Kind)
+	if sink == nil {
+		return 1, fault.New(fault.Unsupported, "no sink for kind %.40q", m.Kind).With(fault.Issue{Severity: "error",
+			Code: "not-supported", Key: "unknown-kind", Text: "没有处理这类消息的映射", TextEN: "no map handles this kind of message"})
+	}
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, longestPause) {
+		attempts++
+		if err = call(ctx, sink, m); err == nil || ctx.Err() != nil {
+			return attempts, err
+		}
+		switch judge(fault.KindOf(err)) {
+		case dead:
+			return attempts, err
+		case some:
+			if attempts >= q.cfg.Attempts {
+				return attempts, err
+			}
+		}
+		q.logger.Warn("message not handled, trying again", "message", m.ID, "kind", m.Kind, "attempt", attempts, "fault", fault.KindOf(err).String(), "error", err)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return attempts, ctx.Err()
+		}
+	}
+}
+
+// call turns a sink's panic into an internal fault: one message must not stop
+// the others.
+func call(ctx context.Context, sink pipeline.Sink, m *pipeline.Message) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fault.New(fault.Internal, "sink of %s panicked", m.Kind)
+		}
+	}()
+	return sink.Handle(ctx, m)
+}
+
+// Mapped is an error that knows the map, name@version, that refused a message.
+type Mapped interface {
+	error
+	Map() string
+}
+
+func (q *Queue) refuse(ctx context.Context, m *pipeline.Message, attempts int, cause error) error {
+	d := &pipeline.DeadLetter{ID: m.ID, Message: m, Time: q.clock.Now(), Reason: reason(cause), Location: location(cause), Attempts: attempts}
+	var mapped Mapped
+	if errors.As(cause, &mapped) {
+		d.Map = mapped.Map()
+	}
+	if err := q.letters.Put(ctx, d); err != nil {
+		return err
+	}
+	q.logger.Warn("message refused", "message", m.ID, "source", m.Source, "kind", m.Kind, "fault", fault.KindOf(cause).String())
+	q.board.set(m, Dead, d.Reason)
+	return nil
+}
+
+// reason is the fault in one Chinese sentence without health data.
+func reason(err error) string {
+	for _, is := range fault.IssuesOf(err) {
+		if is.Text != "" {
+			return is.Text
+		}
+	}
+	switch fault.KindOf(err) {
+	case fault.Internal:
+		return "系统内部错误，请联系运维人员"
+	case fault.Conflict, fault.Precondition:
+		return "与已有数据冲突"
+	default:
+		return "消息内容不符合要求"
+	}
+}
+
+// location is the place of the first finding that has one.
+func location(err error) string {
+	for _, is := range fault.IssuesOf(err) {
+		place := is.Expression
+		if is.Line > 0 {
+			if place != "" {
+				place += " @"
+			}
+			place += strconv.Itoa(is.Line) + ":" + strconv.Itoa(is.Col)
+		}
+		if place != "" {
+			return place
+		}
+	}
+	return ""
+}

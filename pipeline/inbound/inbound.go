@@ -1,0 +1,220 @@
+// Package inbound carries messages from the doors to their effect: it
+// acknowledges a message when the topic inbound holds it, hands it in order to
+// the sink of its kind, tries again what may pass, and sends what is refused to
+// the dead letters.
+package inbound
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/qihuang-health/qihuang/internal/clock"
+	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/pipeline"
+	"github.com/qihuang-health/qihuang/pipeline/kafka"
+)
+
+// Group is the consumer group that handles messages.
+const Group = "qihuang-inbound"
+
+// Config says how messages are accepted and handled.
+type Config struct {
+	Dir         string        // folder of the memory of messages that took effect
+	FS          vfs.FS        // nil = the disk
+	Window      time.Duration // for how long the same message is recognised
+	AppendLimit time.Duration // a door waits at most so long for the log
+	Attempts    int           // of a message whose sink fails for an internal reason
+	Recent      int           // messages kept for the first page
+}
+
+// Default keeps the memory in dir.
+func Default(dir string) Config {
+	return Config{Dir: dir, Window: 30 * 24 * time.Hour, AppendLimit: 10 * time.Second, Attempts: 4, Recent: 50}
+}
+
+// Validate reports what is wrong with c.
+func (c Config) Validate() error {
+	if c.Dir == "" || c.Window <= 0 || c.AppendLimit <= 0 || c.Attempts < 1 || c.Recent < 1 {
+		return fault.New(fault.Invalid, "inbound: folder, window, limits and counts must be set")
+	}
+	return nil
+}
+
+// Queue implements pipeline.Inbound and runs the consumer.
+type Queue struct {
+	cfg      Config
+	cluster  *kafka.Cluster
+	producer *kafka.Producer
+	letters  pipeline.DeadLetters
+	seen     *seen
+	clock    clock.Clock
+	logger   *slog.Logger
+	board    *board
+
+	mu    sync.RWMutex
+	sinks map[string]pipeline.Sink
+}
+
+// Open opens the memory. Name the sinks with Handle, then Run; Close after that.
+func Open(ctx context.Context, cfg Config, cluster *kafka.Cluster, letters pipeline.DeadLetters, c clock.Clock, logger *slog.Logger) (*Queue, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	p, err := cluster.Producer(ctx, kafka.Inbound, true)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openSeen(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Queue{cfg: cfg, cluster: cluster, producer: p, letters: letters, seen: s, clock: c, logger: logger,
+		board: newBoard(cfg.Recent), sinks: map[string]pipeline.Sink{}}, nil
+}
+
+// Close closes the memory.
+func (q *Queue) Close() error { return q.seen.close() }
+
+// Handle gives messages of a kind to sink, from now on.
+func (q *Queue) Handle(kind string, sink pipeline.Sink) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.sinks[kind] = sink
+}
+
+func (q *Queue) sink(kind string) pipeline.Sink {
+	q.mu.RLock()
+	defer q.mu.RUnlock()
+	return q.sinks[kind]
+}
+
+// Append implements pipeline.Inbound.
+func (q *Queue) Append(ctx context.Context, m *pipeline.Message) (pipeline.Position, error) {
+	return q.append(ctx, kafka.MessageRecord(m), m)
+}
+
+func (q *Queue) append(ctx context.Context, r kafka.Record, m *pipeline.Message) (pipeline.Position, error) {
+	ctx, cancel := context.WithTimeout(ctx, q.cfg.AppendLimit)
+	defer cancel()
+	q.board.set(m, Waiting, "")
+	partition, offset, err := q.producer.Append(ctx, r)
+	if err != nil {
+		q.board.drop(m.ID)
+		return pipeline.Position{}, fmt.Errorf("message %s: %w", m.ID, err)
+	}
+	return pipeline.Position{Topic: q.cluster.Topic(kafka.Inbound), Partition: partition, Offset: offset}, nil
+}
+
+const headReplay = "replay" // the message comes from the dead letters
+
+// Replay hands a dead letter to its sink again, under the same id. It leaves
+// the dead letters when it has taken effect; fault.NotFound.
+func (q *Queue) Replay(ctx context.Context, id string) error {
+	d, err := q.letters.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	_, err = q.append(ctx, kafka.MessageRecord(d.Message, kafka.Header{Key: headReplay, Value: fmt.Sprint(d.Attempts)}), d.Message)
+	return err
+}
+
+// Recent returns the latest messages and their fates, newest first.
+func (q *Queue) Recent() []Fate { return q.board.recent() }
+
+// Counts returns how many messages met each fate since the start.
+func (q *Queue) Counts() map[Label]int64 { return q.board.counts() }
+
+// Totals returns how many messages were ever received and how many of them have
+// not been handled yet.
+func (q *Queue) Totals(ctx context.Context) (received, lag int64, err error) {
+	stats, err := q.cluster.Stats(ctx, []string{kafka.Inbound}, []string{Group})
+	for _, s := range stats {
+		received += s.Next
+		if n, ok := s.Lag[Group]; ok {
+			lag += n
+		} else {
+			lag += s.Next - s.First
+		}
+	}
+	return received, lag, err
+}
+
+// Run handles messages until ctx ends.
+func (q *Queue) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { q.forget(ctx) })
+	defer wg.Wait()
+	return q.cluster.Consume(ctx, Group, kafka.Inbound, q.consume)
+}
+
+func (q *Queue) forget(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if err := q.seen.forget(q.clock.Now().Add(-q.cfg.Window)); err != nil {
+			q.logger.Error("forget old messages", "error", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// commitEvery spaces out the commits: after a crash messages of so much time
+// are handled again, which changes nothing.
+const commitEvery = 200 * time.Millisecond
+
+// consume handles one partition in order and commits behind itself.
+func (q *Queue) consume(ctx context.Context, claim *kafka.Claim) error {
+	var (
+		mu   sync.Mutex
+		next = claim.Next
+		done = claim.Next
+	)
+	commit := func() error {
+		mu.Lock()
+		to := next
+		mu.Unlock()
+		if to == done {
+			return nil
+		}
+		done = to
+		return claim.Commit(to)
+	}
+	tickCtx, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(commitEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				if err := commit(); err != nil {
+					q.logger.Warn("commit inbound offset", "partition", claim.Partition, "error", err)
+				}
+			case <-tickCtx.Done():
+				return
+			}
+		}
+	})
+	err := claim.Follow(ctx, claim.Next, func(r kafka.Record) error {
+		if err := q.handle(ctx, &r); err != nil {
+			return err
+		}
+		mu.Lock()
+		next = r.Offset + 1
+		mu.Unlock()
+		return nil
+	})
+	stop()
+	wg.Wait()
+	return errors.Join(err, commit())
+}
