@@ -10,7 +10,7 @@ help: ## explain the words
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 build: ## build bin/qihuang
-	@$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/qihuang
+	@$(GO) build -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/qihuang
 
 setup: ## fetch what the hub needs (ClickHouse engine library, page scripts), checked by hash, then build
 	@$(GO) run ./cmd/qihuang setup --web web/static/vendor

@@ -94,7 +94,7 @@ func TestKillNine(t *testing.T) {
 }
 
 // killEngine kills the ClickHouse child of h with kill -9.
-func killEngine(t *testing.T, h *hub) {
+func killEngine(t *testing.T, h *program) {
 	t.Helper()
 	out, err := exec.Command("pgrep", "-P", strconv.Itoa(h.cmd.Process.Pid), "-f", "engine").Output()
 	if err != nil {

@@ -33,8 +33,8 @@ var binary = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
-// hub is a started program with all ports shifted.
-type hub struct {
+// program is a started binary with all ports shifted.
+type program struct {
 	t        *testing.T
 	dir      string
 	offset   int
@@ -44,18 +44,18 @@ type hub struct {
 	waitDone chan struct{}
 }
 
-func (h *hub) port(p int) int { return p + h.offset }
-func (h *hub) url(path string) string {
+func (h *program) port(p int) int { return p + h.offset }
+func (h *program) url(path string) string {
 	return fmt.Sprintf("http://127.0.0.1:%d%s", h.port(8080), path)
 }
 
 // startHub starts the program on an own data folder; extra are more arguments.
-func startHub(t *testing.T, extra ...string) *hub {
+func startHub(t *testing.T, extra ...string) *program {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("black-box test")
 	}
-	h := &hub{t: t, dir: t.TempDir(), offset: freeOffset(t)}
+	h := &program{t: t, dir: t.TempDir(), offset: freeOffset(t)}
 	h.start(extra...)
 	t.Cleanup(h.stop)
 	return h
@@ -83,7 +83,7 @@ func allFree(off int) bool {
 	return true
 }
 
-func (h *hub) start(extra ...string) {
+func (h *program) start(extra ...string) {
 	h.t.Helper()
 	bin, err := binary()
 	if err != nil {
@@ -118,13 +118,13 @@ func (h *hub) start(extra ...string) {
 }
 
 // kill ends the program as kill -9 does.
-func (h *hub) kill() {
+func (h *program) kill() {
 	_ = h.cmd.Process.Signal(syscall.SIGKILL)
 	<-h.waitDone
 }
 
 // stop asks the program to end and checks that it does within 10 s.
-func (h *hub) stop() {
+func (h *program) stop() {
 	select {
 	case <-h.waitDone:
 		return
@@ -141,7 +141,7 @@ func (h *hub) stop() {
 	h.log.Close()
 }
 
-func (h *hub) fatalLog(msg string) {
+func (h *program) fatalLog(msg string) {
 	h.t.Helper()
 	b, _ := os.ReadFile(filepath.Join(h.dir, "hub.log"))
 	if len(b) > 6000 {
@@ -151,7 +151,7 @@ func (h *hub) fatalLog(msg string) {
 }
 
 // eventually polls until ok or fails the test.
-func (h *hub) eventually(limit time.Duration, what string, ok func() bool) {
+func (h *program) eventually(limit time.Duration, what string, ok func() bool) {
 	h.t.Helper()
 	deadline := time.Now().Add(limit)
 	for !ok() {
@@ -163,7 +163,7 @@ func (h *hub) eventually(limit time.Duration, what string, ok func() bool) {
 }
 
 // sql runs a query on the ClickHouse port and returns its TSV text trimmed.
-func (h *hub) sql(query string) string {
+func (h *program) sql(query string) string {
 	h.t.Helper()
 	res, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d/?default_format=TSV", h.port(8123)), "text/plain", strings.NewReader(query))
 	if err != nil {
@@ -178,7 +178,7 @@ func (h *hub) sql(query string) string {
 }
 
 // request does one HTTP call and returns status and body.
-func (h *hub) request(method, path, contentType string, body []byte) (int, []byte) {
+func (h *program) request(method, path, contentType string, body []byte) (int, []byte) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -198,7 +198,7 @@ func (h *hub) request(method, path, contentType string, body []byte) (int, []byt
 	return res.StatusCode, b
 }
 
-func (h *hub) get(path string) (int, []byte) { return h.request(http.MethodGet, path, "", nil) }
+func (h *program) get(path string) (int, []byte) { return h.request(http.MethodGet, path, "", nil) }
 
 // needEngine skips where the ClickHouse library has not been set up.
 func needEngine(t *testing.T) {

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/qihuang-health/qihuang/conformance"
+	"github.com/qihuang-health/qihuang/fhir/definitions"
+	"github.com/qihuang-health/qihuang/fhir/fhirpath"
+	"github.com/qihuang-health/qihuang/fhir/search"
+	"github.com/qihuang-health/qihuang/fhir/terminology"
+)
+
+// loadKnowledge builds the FHIR engine over the embedded R4 definitions and the
+// TCM guide. zone is that of dates without one.
+func loadKnowledge(zone *time.Location) (k knowledge, err error) {
+	if k.model, err = definitions.Load(); err != nil {
+		return k, fmt.Errorf("load R4 definitions: %w", err)
+	}
+	k.terms = terminology.New(source{k.model})
+	for name, b := range conformance.Terminology() {
+		if err := k.terms.Add(b); err != nil {
+			return k, fmt.Errorf("load %s: %w", name, err)
+		}
+	}
+	k.paths = fhirpath.NewEngine(k.model)
+	cfg := search.Default()
+	cfg.Zone = zone
+	k.search = search.NewEngine(k.model, k.paths, search.WithConfig(cfg))
+	return k, nil
+}
+
+type source struct{ *definitions.Model }
+
+func (s source) Canonicals(typ string) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, u := range s.Model.Canonicals(typ) {
+			if !yield(u, "") {
+				return
+			}
+		}
+	}
+}

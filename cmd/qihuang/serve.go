@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/klauspost/compress/gzhttp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/qihuang-health/qihuang/fhir/server"
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+func serveCmd() *cobra.Command {
+	var file, data string
+	var offset int
+	var demo bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "启动数据中心（没有配置文件时全部内置，只监听本机）",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := LoadConfig(file)
+			if err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("data") {
+				cfg.Data = data
+			}
+			if cmd.Flags().Changed("port-offset") {
+				cfg.PortOffset = offset
+			}
+			if err := cfg.Validate(); err != nil {
+				return err
+			}
+			return serve(cmd.Context(), cfg, demo, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "配置文件（YAML，见 configs/hub.yaml）")
+	cmd.Flags().StringVar(&data, "data", Default().Data, "数据目录")
+	cmd.Flags().IntVar(&offset, "port-offset", 0, "所有端口整体平移 N")
+	cmd.Flags().BoolVar(&demo, "demo", false, "首次启动装入演示数据，之后持续产生少量就诊")
+	return cmd
+}
+
+// logger logs to standard error, as text or JSON.
+func logger(cfg LogConfig) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
+		return nil, fault.New(fault.Invalid, "配置 log.level 应为 debug、info、warn 或 error")
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if cfg.JSON {
+		return slog.New(slog.NewJSONHandler(os.Stderr, opts)), nil
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, opts)), nil
+}
+
+// serve runs the hub until ctx ends; every port is free again when it returns.
+func serve(ctx context.Context, cfg Config, demo bool, out io.Writer) error {
+	log, err := logger(cfg.Log)
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	listener, err := net.Listen("tcp", cfg.addr(cfg.Ports.HTTP))
+	if err != nil {
+		return fault.New(fault.Unavailable, "端口 %s 已被占用；用 --port-offset 平移，或停止占用它的程序：%w", cfg.addr(cfg.Ports.HTTP), err)
+	}
+	defer listener.Close()
+	h, err := open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	handler, err := h.handler()
+	if err != nil {
+		return errors.Join(err, h.close())
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	h.run(ctx, group)
+	group.Go(func() error { return listen(ctx, listener, handler) })
+	group.Go(func() error {
+		for !h.ready() {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+		fmt.Fprintf(out, "岐黄已就绪（%.1f 秒）\n%s\n按 Ctrl+C 停止\n", time.Since(begin).Seconds(), cfg)
+		if demo {
+			return h.demo(ctx, out)
+		}
+		return nil
+	})
+	err = group.Wait()
+	log.Info("stopping")
+	return errors.Join(err, h.close())
+}
+
+// listen serves HTTP until ctx ends, then gives open requests five seconds.
+func listen(ctx context.Context, l net.Listener, handler http.Handler) error {
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 15 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(end); err != nil {
+		_ = srv.Close()
+	}
+	<-done
+	return nil
+}
+
+// handler mounts every door on one router.
+func (h *hub) handler() (http.Handler, error) {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.Use(gin.Recovery())
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics, err := server.NewMetrics(reg)
+	if err != nil {
+		return nil, err
+	}
+	r.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "alive\n") })
+	r.GET("/readyz", func(c *gin.Context) {
+		if !h.ready() {
+			c.String(http.StatusServiceUnavailable, "catching up\n")
+			return
+		}
+		c.String(http.StatusOK, "ready\n")
+	})
+	r.GET("/metrics", gin.WrapH(promhttp.HandlerFor(reg, promhttp.HandlerOpts{})))
+	if err := h.mountFHIR(r, metrics); err != nil {
+		return nil, err
+	}
+	if err := h.mountDoors(r); err != nil {
+		return nil, err
+	}
+	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.ContentTypes([]string{"text/html", "text/css", "text/javascript", "application/json", "image/svg+xml", "text/plain"}))
+	if err != nil {
+		return nil, err
+	}
+	return compress(r), nil
+}
+
+func (h *hub) mountFHIR(r gin.IRouter, metrics *server.Metrics) error {
+	cfg := server.Default()
+	cfg.PublicBase, cfg.Version = h.cfg.PublicBase, version
+	key, err := h.secret("page.key")
+	if err != nil {
+		return err
+	}
+	cfg.PageKey = key
+	s, err := server.New(cfg, server.Parts{Store: h.store, Model: h.model, Search: searcher{h.search, h.zone}, XML: xmlCodec{h.model},
+		Clock: h.clock, Log: h.log, Metrics: metrics})
+	if err != nil {
+		return err
+	}
+	s.Mount(r)
+	return nil
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/qihuang-health/qihuang/fhir/definitions"
+	"github.com/qihuang-health/qihuang/fhir/fhirpath"
+	"github.com/qihuang-health/qihuang/fhir/search"
+	"github.com/qihuang-health/qihuang/fhir/store/pebble"
+	"github.com/qihuang-health/qihuang/fhir/terminology"
+	"github.com/qihuang-health/qihuang/internal/clock"
+	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/pipeline/kafka"
+)
+
+// knowledge is what the FHIR engine knows: read-only after start.
+type knowledge struct {
+	model  *definitions.Model
+	paths  *fhirpath.Engine
+	terms  *terminology.Service
+	search *search.Engine
+}
+
+// hub is every part of the running system, named once.
+type hub struct {
+	cfg   Config
+	zone  *time.Location
+	log   *slog.Logger
+	clock clock.Clock
+	lock  *os.File
+
+	knowledge
+	kafka *kafka.Cluster
+	store *pebble.Store
+
+	closers []func() error // in the order of opening
+}
+
+// open makes the parts in the order they need each other. What was opened is
+// closed again if a later one fails.
+func open(ctx context.Context, cfg Config, log *slog.Logger) (h *hub, err error) {
+	h = &hub{cfg: cfg, log: log, clock: clock.System{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+		}
+	}()
+	if h.zone, err = cfg.zone(); err != nil {
+		return h, err
+	}
+	for _, step := range []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"data folder", h.openData}, {"kafka", h.openKafka}, {"FHIR definitions", h.openKnowledge}, {"repository", h.openStore},
+	} {
+		if err := step.run(ctx); err != nil {
+			return h, fmt.Errorf("open %s: %w", step.name, err)
+		}
+	}
+	return h, nil
+}
+
+func (h *hub) dir(name string) string { return filepath.Join(h.cfg.Data, name) }
+
+func (h *hub) onClose(fn func() error) { h.closers = append(h.closers, fn) }
+
+// close closes the parts in reverse order and returns every error.
+func (h *hub) close() error {
+	var errs []error
+	for i := len(h.closers) - 1; i >= 0; i-- {
+		errs = append(errs, h.closers[i]())
+	}
+	h.closers = nil
+	return errors.Join(errs...)
+}
+
+// openData makes the data folder and locks it: two hubs on one folder would
+// write the same files.
+func (h *hub) openData(context.Context) error {
+	if err := os.MkdirAll(h.cfg.Data, 0o750); err != nil {
+		return fault.New(fault.Unavailable, "数据目录 %s 不能创建：%w", h.cfg.Data, err)
+	}
+	f, err := os.OpenFile(h.dir("lock"), os.O_CREATE|os.O_RDWR, 0o640)
+	if err != nil {
+		return fault.New(fault.Unavailable, "数据目录 %s 不能写：%w", h.cfg.Data, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return fault.New(fault.Conflict, "数据目录 %s 正被另一个岐黄进程使用；请先停止它，或用 --data 指定别的目录", h.cfg.Data)
+	}
+	h.onClose(f.Close)
+	return nil
+}
+
+func (h *hub) openKafka(ctx context.Context) (err error) {
+	cfg := kafka.Default(h.dir("kafka"))
+	cfg.Brokers, cfg.Prefix, cfg.InboundPartitions, cfg.Replication = h.cfg.Kafka.Brokers, h.cfg.Kafka.Prefix, h.cfg.Kafka.Partitions, h.cfg.Kafka.Replication
+	cfg.Host, cfg.Port = h.cfg.Listen, h.cfg.Ports.Kafka+h.cfg.PortOffset
+	if h.kafka, err = kafka.Open(ctx, cfg, h.log); err != nil {
+		return err
+	}
+	h.onClose(h.kafka.Close)
+	return nil
+}
+
+func (h *hub) openKnowledge(context.Context) (err error) {
+	h.knowledge, err = loadKnowledge(h.zone)
+	return err
+}
+
+func (h *hub) openStore(ctx context.Context) error {
+	log, err := h.kafka.Log(ctx)
+	if err != nil {
+		return err
+	}
+	cfg := pebble.Default(h.dir("fhir"))
+	cfg.Config.Log, cfg.Indexer, cfg.Clock, cfg.Logger = log, h.search, h.clock, h.log
+	if h.store, err = pebble.Open(cfg); err != nil {
+		return err
+	}
+	h.onClose(h.store.Close)
+	return nil
+}
