@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"iter"
 	"time"
 
 	"github.com/qihuang-health/qihuang/conformance"
@@ -18,7 +17,7 @@ func loadKnowledge(zone *time.Location) (k knowledge, err error) {
 	if k.model, err = definitions.Load(); err != nil {
 		return k, fmt.Errorf("load R4 definitions: %w", err)
 	}
-	k.terms = terminology.New(source{k.model})
+	k.terms = terminology.New(k.model)
 	for name, b := range conformance.Terminology() {
 		if err := k.terms.Add(b); err != nil {
 			return k, fmt.Errorf("load %s: %w", name, err)
@@ -29,16 +28,4 @@ func loadKnowledge(zone *time.Location) (k knowledge, err error) {
 	cfg.Zone = zone
 	k.search = search.NewEngine(k.model, k.paths, search.WithConfig(cfg))
 	return k, nil
-}
-
-type source struct{ *definitions.Model }
-
-func (s source) Canonicals(typ string) iter.Seq2[string, string] {
-	return func(yield func(string, string) bool) {
-		for _, u := range s.Model.Canonicals(typ) {
-			if !yield(u, "") {
-				return
-			}
-		}
-	}
 }
