@@ -5,7 +5,7 @@
 // Nothing is lost between the two: ids and extensions on primitives, contained
 // resources, decimals as text, narrative markup. XML demands the elements in the
 // specification's order, so JSON members in another order come back in that one.
-// Comments in XML, empty JSON arrays and objects carry no information and are
+// Comments in XML, null and empty arrays in JSON carry no information and are
 // dropped. Whatever else does not fit the definitions is an error with its place.
 package xml
 

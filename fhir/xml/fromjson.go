@@ -190,15 +190,9 @@ func (w *xmlWriter) find(base int, name string) *member {
 	return nil
 }
 
-// empty reports whether a value carries nothing: {}, [] or null.
+// empty reports whether a value is nothing XML could hold: null or [].
 func empty(n fhir.Node) bool {
-	switch n.Kind() {
-	case fhir.Null:
-		return true
-	case fhir.Array, fhir.Object:
-		return n.Len() == 0
-	}
-	return false
+	return n.Kind() == fhir.Null || n.Kind() == fhir.Array && n.Len() == 0
 }
 
 // member writes all values of a member.

@@ -102,7 +102,7 @@ func TestFromJSON_bad(t *testing.T) {
 		{`{"resourceType":"Patient","active":"true"}`, "wrong-kind", "Patient.active"},
 		{`{"resourceType":"Patient","active":[true]}`, "wrong-kind", "Patient"},
 		{`{"resourceType":"Patient","name":{"family":"x"}}`, "wrong-kind", "Patient"},
-		{`{"resourceType":"Patient","name":[{"family":"x"},{"family":{}},{"family":{"a":1}}]}`, "wrong-kind", "Patient.name[2].family"},
+		{`{"resourceType":"Patient","name":[{"family":"x"},{"family":"y"},{"family":{"a":1}}]}`, "wrong-kind", "Patient.name[2].family"},
 		{`{"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2020"}`, "choice", "Patient"},
 		{`{"resourceType":"Patient","gender":"a\u0001"}`, "xml-char", "Patient.gender"},
 		{`{"resourceType":"Patient","text":{"div":"<div><script"}}`, "narrative", "Patient.text.div"},
