@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -142,14 +143,14 @@ func (t *closureTable) render(name string, since int, s *Service) []byte {
 
 func appendClosureGroup(b []byte, system string, rows []closureRow) []byte {
 	slices.SortStableFunc(rows, func(x, y closureRow) int { return compareVersions(x.sub.code, y.sub.code) })
-	b = appendString(append(b, `{"source":`...), system)
+	b = fhir.AppendString(append(b, `{"source":`...), system)
 	b = append(member(b, "target", system), `,"element":[`...)
 	for i, r := range rows {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(append(b, `{"code":`...), r.sub.code)
-		b = append(appendString(append(b, `,"target":[{"code":`...), r.super.code), `,"equivalence":"subsumes"}]}`...)
+		b = fhir.AppendString(append(b, `{"code":`...), r.sub.code)
+		b = append(fhir.AppendString(append(b, `,"target":[{"code":`...), r.super.code), `,"equivalence":"subsumes"}]}`...)
 	}
 	return append(b, `]}`...)
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -170,7 +171,7 @@ func (s *Service) render(ctx context.Context, st *state, x *expansion, o ExpandO
 	}
 	b = member(b, "status", status)
 	b = append(b, `,"expansion":{"timestamp":`...)
-	b = appendString(b, s.clock.Now().Format(time.RFC3339))
+	b = fhir.AppendString(b, s.clock.Now().Format(time.RFC3339))
 	b = strconv.AppendInt(append(b, `,"total":`...), int64(total), 10)
 	if o.Offset > 0 || o.Count > 0 {
 		b = strconv.AppendInt(append(b, `,"offset":`...), int64(o.Offset), 10)
@@ -205,10 +206,10 @@ func (w *expansionWriter) parameters(b []byte) []byte {
 	at := len(b)
 	add := func(name, typ, value string) {
 		b = append(b, `,{"name":`...)
-		b = appendString(b, name)
+		b = fhir.AppendString(b, name)
 		b = append(append(append(b, ',', '"'), typ...), `":`...)
 		if typ == "valueUri" || typ == "valueString" || typ == "valueCode" {
-			b = appendString(b, value)
+			b = fhir.AppendString(b, value)
 		} else {
 			b = append(b, value...)
 		}

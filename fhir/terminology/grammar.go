@@ -3,6 +3,7 @@ package terminology
 import (
 	"strings"
 
+	"github.com/qihuang-health/qihuang/fhir/fhirpath/ucum"
 	"golang.org/x/text/currency"
 	"golang.org/x/text/language"
 )
@@ -25,12 +26,24 @@ type grammar interface {
 
 func grammarOf(system string) grammar {
 	switch system {
+	case SystemUCUM:
+		return units{}
 	case SystemBCP47, "urn:ietf:rfc:3066":
 		return bcp47{}
 	case SystemMIME, "urn:ietf:rfc:3986:mime":
 		return mime{}
 	}
 	return nil
+}
+
+// units is UCUM, case sensitive.
+type units struct{}
+
+func (units) display(code string) string { return code }
+
+func (units) valid(code string) bool {
+	_, err := ucum.Parse(code)
+	return err == nil
 }
 
 // bcp47 is RFC 5646: well-formed, with a registered primary language.
@@ -84,13 +97,19 @@ func subtags(parts []string) bool {
 	return true
 }
 
-// mime is a media type of RFC 2045/6838, with parameters.
+// mime is a media type of RFC 2045/6838, with parameters, or one of the short
+// forms that FHIR allows for its own formats
+// (http://hl7.org/fhir/R4/http.html#parameters, _format).
 type mime struct{}
 
 func (mime) display(code string) string { return code }
 
 func (mime) valid(code string) bool {
 	essence, _, _ := strings.Cut(code, ";")
+	switch code {
+	case "xml", "json", "ttl":
+		return true
+	}
 	typ, sub, ok := strings.Cut(strings.TrimSpace(essence), "/")
 	return ok && isToken(typ) && isToken(sub)
 }

@@ -2,48 +2,9 @@ package terminology
 
 import (
 	"strconv"
-	"unicode/utf8"
+
+	"github.com/qihuang-health/qihuang/fhir"
 )
-
-const hexDigits = "0123456789abcdef"
-
-// appendString appends s as a JSON string.
-func appendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			_, n := utf8.DecodeRuneInString(s[i:])
-			if n == 1 { // not UTF-8: U+FFFD
-				dst = append(append(dst, s[start:i]...), "\ufffd"...)
-				start = i + 1
-			}
-			i += n
-			continue
-		}
-		if c >= 0x20 && c != '"' && c != '\\' {
-			i++
-			continue
-		}
-		dst = append(dst, s[start:i]...)
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		}
-		i++
-		start = i
-	}
-	return append(append(dst, s[start:]...), '"')
-}
 
 // member appends `,"key":"value"` if value is not empty.
 func member(dst []byte, key, value string) []byte {
@@ -51,7 +12,7 @@ func member(dst []byte, key, value string) []byte {
 		return dst
 	}
 	dst = append(append(append(dst, ',', '"'), key...), '"', ':')
-	return appendString(dst, value)
+	return fhir.AppendString(dst, value)
 }
 
 // out builds a Parameters resource.
@@ -68,7 +29,7 @@ func (o *out) begin(name string) {
 		o.buf = append(o.buf, ',')
 	}
 	o.buf = append(o.buf, `{"name":`...)
-	o.buf = appendString(o.buf, name)
+	o.buf = fhir.AppendString(o.buf, name)
 }
 
 // text adds a parameter of a string-like type if value is not empty.

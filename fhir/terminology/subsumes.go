@@ -1,11 +1,22 @@
 package terminology
 
-import "github.com/qihuang-health/qihuang/internal/fault"
+import (
+	"context"
 
-// Subsumes compares two codes of one system: "equivalent", "subsumes" (a lies
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+// Subsumes reports whether code a of the system equals b or lies above it.
+// Errors as of Relation.
+func (s *Service) Subsumes(_ context.Context, system, a, b string) (bool, error) {
+	r, err := s.Relation(system, a, b)
+	return r == "equivalent" || r == "subsumes", err
+}
+
+// Relation compares two codes of one system: "equivalent", "subsumes" (a lies
 // above b), "subsumed-by" or "not-subsumed". Errors: fault.NotFound for an
 // unknown system or code.
-func (s *Service) Subsumes(system, codeA, codeB string) (string, error) {
+func (s *Service) Relation(system, codeA, codeB string) (string, error) {
 	return s.state.Load().subsumes(system, "", codeA, codeB)
 }
 

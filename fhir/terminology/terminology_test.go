@@ -270,6 +270,7 @@ func TestGrammars(t *testing.T) {
 	s := service(t)
 	for _, c := range []struct{ system, ok, bad string }{
 		{SystemBCP47, "zh zh-CN zh-Hans-CN en-US x-y de-1996 sr-Latn-RS zh-cmn-Hans-CN en-a-bbb", "qqqq zh_CN zh- -zh zh-CN-Hans zh-12"},
+		{SystemUCUM, "mg g/L 10*9/L mm[Hg] Cel {score} 1", "mgg g//L"},
 		{SystemMIME, "text/plain application/fhir+json text/plain;charset=utf-8", "text text/ /plain te(xt/plain"},
 		{SystemCurrency, "CNY USD EUR", "CN XYZ cny"},
 		{SystemCountry, "CN US CHN 156", "ZZ CNX 000 cn"},
@@ -387,4 +388,42 @@ func FuzzAdd(f *testing.F) {
 		_, _ = s.Expand(context.Background(), canonical, ExpandOptions{Filter: "hq"})
 		_, _ = s.Translate(context.Background(), TranslateRequest{Code: "cat"})
 	})
+}
+
+func TestSearchFaces(t *testing.T) {
+	s := service(t, set("pets", `{"include":[{"system":"http://x/animals","concept":[{"code":"cat"},{"code":"dog"}]}]}`))
+	ctx := context.Background()
+	collect := func(run func(yield func(string) bool) error) string {
+		var out []string
+		if err := run(func(c string) bool { out = append(out, c); return true }); err != nil {
+			return err.Error()
+		}
+		return strings.Join(out, " ")
+	}
+	for _, c := range []struct {
+		name, want string
+		run        func(yield func(string) bool) error
+	}{
+		{"below", "mammal cat dog bat", func(y func(string) bool) error { return s.Below(ctx, "http://x/animals", "mammal", y) }},
+		{"above", "bat animal mammal bird", func(y func(string) bool) error { return s.Above(ctx, "http://x/animals", "bat", y) }},
+		{"members", "cat dog", func(y func(string) bool) error {
+			return s.Members(ctx, "http://x/vs/pets", func(_, code string) bool { return y(code) })
+		}},
+		{"members by id", "cat dog", func(y func(string) bool) error {
+			return s.Members(ctx, "ValueSet/pets", func(_, code string) bool { return y(code) })
+		}},
+	} {
+		if got := collect(c.run); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+	if ok, err := s.MemberOf(ctx, "http://x/vs/pets", "http://x/animals", "", "cat"); !ok || err != nil {
+		t.Errorf("MemberOf: %v %v", ok, err)
+	}
+	if _, err := s.MemberOf(ctx, "http://x/vs/none", "", "", "cat"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("MemberOf an unknown value set: %v", err)
+	}
+	if err := s.Below(ctx, "http://x/none", "x", func(string) bool { return true }); !fault.Is(err, fault.NotFound) {
+		t.Errorf("Below in an unknown system: %v", err)
+	}
 }

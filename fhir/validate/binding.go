@@ -85,6 +85,8 @@ func (w *walk) outside(n fhir.Node, shown, valueSet, severity string) {
 		en: "the code " + quote(shown) + " is not in the value set " + valueSet}
 	if severity != "error" {
 		f.key = "binding-extensible"
+		w.report(n, f)
+		return
 	}
 	if codes := w.v.terms.Codes(valueSet, 40); len(codes) > 0 {
 		if f.hint = didYouMean(n.Str(), codes); f.hint == "" && len(codes) <= 12 {

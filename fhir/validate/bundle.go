@@ -54,7 +54,7 @@ func (w *walk) fullURL(url, res fhir.Node) {
 	parts := strings.Split(s, "/")
 	last := parts[len(parts)-1]
 	if len(parts) >= 2 && parts[len(parts)-2] == res.ResourceType() && last != id {
-		w.reportAt(url, "fullUrl", finding{code: "value", key: "fullurl-id", zh: "fullUrl 的 id（" + last + "）与资源的 id（" + id + "）不一致",
+		w.reportAt(url, "fullUrl", finding{severity: "warning", code: "value", key: "fullurl-id", zh: "fullUrl 的 id（" + last + "）与资源的 id（" + id + "）不一致",
 			en: "the id in fullUrl (" + last + ") differs from the resource's id (" + id + ")"})
 	}
 }

@@ -273,17 +273,17 @@ func (w *walk) anyProfile(n fhir.Node, typ string, urls []string) {
 	if s == nil {
 		return
 	}
-	var last *profile
 	for _, url := range urls {
 		p, _ := w.v.profiles.profile(url)
-		if p == nil || w.quiet(func() { w.profile(n, p, s) }) {
+		switch {
+		case p == nil:
+			return // nobody here can tell
+		case len(urls) == 1:
+			w.profile(n, p, s)
+			return
+		case w.quiet(func() { w.profile(n, p, s) }):
 			return
 		}
-		last = p
-	}
-	if len(urls) == 1 {
-		w.profile(n, last, s)
-		return
 	}
 	w.report(n, finding{code: "structure", key: "no-profile-matches", zh: w.by("不符合任何允许的 profile：" + strings.Join(urls, ", ")), en: w.byEN("conforms to none of the allowed profiles " + strings.Join(urls, ", "))})
 }

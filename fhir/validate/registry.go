@@ -129,6 +129,7 @@ func (e *entry) read() *header {
 		for c := range n.Get("context").Each() {
 			h.contexts = append(h.contexts, extensionContext{strings.Clone(c.Get("type").Str()), strings.Clone(c.Get("expression").Str())})
 		}
+		h.contexts = append(h.contexts, erratumContexts(e.url)...)
 	})
 	return &e.head
 }

@@ -30,7 +30,7 @@ type invariant struct {
 }
 
 func (i *invariant) compile(e *fhirpath.Engine) (*fhirpath.Expression, error) {
-	i.once.Do(func() { i.x, i.err = e.Compile(i.Expression) })
+	i.once.Do(func() { i.x, i.err = e.Compile(erratumExpression(i.Key, i.Expression)) })
 	return i.x, i.err
 }
 
@@ -164,7 +164,7 @@ func (w *walk) evaluate(n, shadow fhir.Node, typ string, list []*invariant) {
 				en: inv.Key + ": the rule's FHIRPath does not compile", hint: err.Error()})
 			continue
 		}
-		ok, err := x.EvalItemBool(w.pathContext(), w.v.fp.ItemOf(n, shadow, typ))
+		ok, err := w.holds(x, w.v.fp.ItemOf(n, shadow, typ))
 		if err != nil {
 			w.report(n, finding{severity: "warning", code: "processing", key: "invariant-failed", zh: inv.Key + "：规则无法求值", en: inv.Key + ": the rule cannot be evaluated", hint: err.Error()})
 			continue
@@ -175,6 +175,21 @@ func (w *walk) evaluate(n, shadow fhir.Node, typ string, list []*invariant) {
 	}
 }
 
+// holds evaluates a rule; a rule without an answer (empty) is not broken.
+func (w *walk) holds(x *fhirpath.Expression, it fhirpath.Item) (bool, error) {
+	out, err := x.Append(w.results[:0], w.pathContext(), it)
+	w.results = out
+	if err != nil || len(out) != 1 {
+		return len(out) == 0, err
+	}
+	if v, ok := out[0].Value(); ok {
+		if b, ok := v.Bool(); ok {
+			return b, nil
+		}
+	}
+	return true, nil
+}
+
 func (w *walk) broken(n fhir.Node, inv *invariant) {
 	w.report(n, finding{severity: inv.Severity, code: "invariant", key: inv.Key, zh: "违反规则 " + inv.Key + "：" + strings.TrimSpace(inv.Human),
 		en: inv.Key + ": " + strings.TrimSpace(inv.Human), hint: inv.Expression})
@@ -183,7 +198,10 @@ func (w *walk) broken(n fhir.Node, inv *invariant) {
 // pathContext is the FHIRPath context of the current scope.
 func (w *walk) pathContext() *fhirpath.Context {
 	c := &w.context
-	c.Ctx, c.Resource, c.RootResource = w.ctx, w.scope.resource, w.scope.root
+	c.Ctx, c.Resource, c.RootResource, c.Conformance = w.ctx, w.scope.resource, w.scope.root, w.v
+	if w.v.terms != nil {
+		c.Terminology = w.v.terms
+	}
 	return c
 }
 

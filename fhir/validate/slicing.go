@@ -219,6 +219,9 @@ func (w *walk) hasValue(f fhirpath.Item, want *rule) bool {
 		return false
 	}
 	typ := f.Type()
+	if t := f.FHIRType(); t != nil {
+		typ = t.Name
+	}
 	if want.fixed.Exists() && !equal(want.fixed, n) || want.pattern.Exists() && !matches(want.pattern, n) {
 		return false
 	}

@@ -116,9 +116,40 @@ func (w *walk) end() []fault.Issue {
 		issues = append(issues, fault.Issue{Severity: "warning", Code: "too-long", Key: "too-many-issues",
 			Text: "另有 " + n + " 个问题未列出", TextEN: n + " more issues are not listed"})
 	}
-	*w = walk{v: w.v, path: w.path[:0], owners: w.owners[:0]}
+	clear(w.results[:cap(w.results)])
+	clear(w.owners[:cap(w.owners)])
+	*w = walk{v: w.v, path: w.path[:0], owners: w.owners[:0], results: w.results[:0]}
 	return issues
 }
+
+// Conforms reports whether a resource is valid against a profile; an unknown
+// profile is a fault.NotFound. It serves FHIRPath's conformsTo().
+func (v *Validator) Conforms(ctx context.Context, n fhir.Node, profile string) (bool, error) {
+	s := v.schemas[n.ResourceType()]
+	if s == nil {
+		return false, nil
+	}
+	depth, _ := ctx.Value(conformsDepth{}).(int)
+	if depth >= maxNesting {
+		return false, fault.New(fault.TooCostly, "conformsTo(%s) nested deeper than %d", profile, maxNesting)
+	}
+	ctx = context.WithValue(ctx, conformsDepth{}, depth+1)
+	o := Options{Level: Full}
+	if s.typ.URL != profile {
+		p, err := v.profiles.profile(profile)
+		if err != nil {
+			return false, err
+		}
+		if p == nil {
+			return false, fault.New(fault.NotFound, "profile %s is not known", profile)
+		}
+		o.Profiles = []string{profile}
+	}
+	return Valid(v.Validate(ctx, n, o)), nil
+}
+
+// conformsDepth is the context key that counts conformsTo within conformsTo.
+type conformsDepth struct{}
 
 // Valid reports whether no finding is an error.
 func Valid(issues []fault.Issue) bool {

@@ -22,6 +22,7 @@ type walk struct {
 	dropped int
 	scope   scope
 	context fhirpath.Context
+	results fhirpath.Collection // reused
 	index   index
 	owners  []owner
 
