@@ -50,6 +50,9 @@ func (e *Engine) frame(ctx *Context, input Item) *frame {
 	f.limits = f.ctx.Limits.or(e.limits)
 	f.root[0] = input
 	f.this = f.root[:]
+	if !input.node.Exists() && !input.ext.Exists() && !input.isValue() {
+		f.this = f.root[:0]
+	}
 	return f
 }
 

@@ -230,14 +230,17 @@ func (o *variableOp) eval(f *frame, dst []Item) ([]Item, error) {
 	}
 	switch o.name {
 	case "context":
+		if f.root[0] == (Item{}) {
+			return dst, nil
+		}
 		return append(dst, f.root[0]), nil
 	case "resource":
-		return append(dst, f.eng.Item(f.resource())), nil
+		return f.appendNode(dst, f.resource()), nil
 	case "rootResource":
 		if f.ctx.RootResource.Exists() {
-			return append(dst, f.eng.Item(f.ctx.RootResource)), nil
+			return f.appendNode(dst, f.ctx.RootResource), nil
 		}
-		return append(dst, f.eng.Item(f.resource())), nil
+		return f.appendNode(dst, f.resource()), nil
 	case terminologiesName:
 		return append(dst, Item{val: String(terminologiesName)}), nil
 	}
@@ -245,6 +248,13 @@ func (o *variableOp) eval(f *frame, dst []Item) ([]Item, error) {
 		return append(dst, Item{val: String(s)}), nil
 	}
 	return nil, evalError("unknown variable %%%s", o.name)
+}
+
+func (f *frame) appendNode(dst []Item, n fhir.Node) []Item {
+	if !n.Exists() {
+		return dst
+	}
+	return append(dst, f.eng.Item(n))
 }
 
 const terminologiesName = "terminologies"
