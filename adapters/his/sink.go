@@ -187,16 +187,16 @@ func (w *writing) businessTime(m *mapping) time.Time {
 }
 
 // newer makes the instant for [store.Op.IfNewer]: it orders by business time (to
-// the second), then by arrival, which stands in the fraction. The arrival's
-// delay is kept to the millisecond for nine days, then to the second.
+// the second), then by arrival, which stands in the microseconds: the delay to
+// the second for nine days, beyond that more coarsely.
 func newer(business, received time.Time) string {
-	const day, fine = 86_400_000, 800_000_000
+	const day, fine = 86_400, 800_000
 	business = business.Truncate(time.Second)
-	delay := max(received.Sub(business).Milliseconds()+day, 0)
+	delay := max(int64(received.Sub(business).Seconds())+day, 0)
 	if delay > fine {
-		delay = min(fine+(delay-fine)/1000, 999_999_999)
+		delay = min(fine+(delay-fine)/1000, 999_999)
 	}
-	return business.Add(time.Duration(delay)).UTC().Format("2006-01-02T15:04:05.000000000Z07:00")
+	return business.Add(time.Duration(delay) * time.Microsecond).UTC().Format("2006-01-02T15:04:05.000000Z07:00")
 }
 
 // encode encodes the visit's own resources and digests the whole content.

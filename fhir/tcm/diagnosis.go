@@ -91,7 +91,7 @@ type Condition struct {
 
 // ReadCondition reads one of a diagnosis's Conditions back.
 func ReadCondition(n fhir.Node) Condition {
-	c := Condition{Visit: visitOf(n), ID: n.Get("id").Str(), Coding: codingOf(n.Path("code", "coding"))}
+	c := Condition{Visit: visitOf(n), ID: n.Get("id").Str(), Coding: codingOf(n.Path("code", "coding").At(0))}
 	if c.Coding.Display == "" {
 		c.Coding.Display = n.Path("code", "text").Str()
 	}
