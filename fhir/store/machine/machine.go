@@ -337,7 +337,7 @@ func (m *Machine) await(ctx context.Context, min int64) error {
 		m.mu.Lock()
 		applied, moved, stopped := m.applied, m.moved, m.stopped
 		m.mu.Unlock()
-		if applied >= min {
+		if applied >= min || min == 0 { // 0 = any, also of a repository that is still empty
 			return nil
 		}
 		if stopped != nil {
