@@ -203,7 +203,11 @@ func (r *decoding) value(n fhir.Node, m *member, v reflect.Value, at *place) {
 		return
 	}
 	if !m.scalar.set(v, s, r.zone) {
-		r.issue(n, "error", "value", "bad-value", at.String(), at.String()+"（"+m.doc+"）的值无法识别", m.scalar.hint)
+		code, key := "value", "bad-value"
+		if m.scalar.coded {
+			code, key = "code-invalid", "unknown-code"
+		}
+		r.issue(n, "error", code, key, at.String(), at.String()+"（"+m.doc+"）的值无法识别", m.scalar.hint)
 	}
 }
 

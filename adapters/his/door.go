@@ -12,6 +12,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/qihuang-health/qihuang/fhir/outcome"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/clock"
@@ -66,7 +67,7 @@ func (d *Door) body(c *gin.Context) ([]byte, error) {
 	if errors.As(err, &tooLarge) {
 		limit := strconv.FormatInt(d.cfg.MaxBody>>20, 10) + " MB"
 		return b[:min(int64(len(b)), d.cfg.KeptBody)], fault.New(fault.TooCostly, "消息超过 %s", limit).With(fault.Issue{
-			Severity: "fatal", Code: "too-long", Key: "body-size", Text: "消息超过 " + limit, Hint: "请按次就诊分开发送"})
+			Severity: "fatal", Code: "too-long", Key: outcome.KeyTooLarge, Text: "消息超过 " + limit, Hint: "请按次就诊分开发送"})
 	}
 	if err != nil {
 		return b, fault.New(fault.Invalid, "请求中断：%w", err)

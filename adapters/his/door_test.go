@@ -119,20 +119,20 @@ func TestPostDocument_bad(t *testing.T) {
 		"not json":         {`{"orgCode":"1",`, 400, ""},
 		"empty":            {``, 400, ""},
 		"charset":          {"{\"orgCode\":\"\xff\xff\x80\"}", 400, ""},
-		"no patient id":    {`{"orgCode":"1","visitNo":"2","visitTime":"2026-10-12 08:00:00","patient":{"name":"x"}}`, 422, "patient.id"},
-		"null patient id":  {`{"orgCode":"1","visitNo":"2","visitTime":"2026-10-12 08:00:00","patient":{"id":"null"}}`, 422, "patient.id"},
-		"no visit":         {`{"orgCode":"1","visitTime":"2026-10-12 08:00:00","patient":{"id":"3"}}`, 422, "visitNo"},
-		"bad time":         {`{"orgCode":"1","visitNo":"2","visitTime":"soon","patient":{"id":"3"}}`, 422, "visitTime"},
+		"no patient id":    {`{"orgCode":"1","visitNo":"2","visitTime":"2026-10-12 08:00:00","patient":{"name":"x"}}`, 400, "patient.id"},
+		"null patient id":  {`{"orgCode":"1","visitNo":"2","visitTime":"2026-10-12 08:00:00","patient":{"id":"null"}}`, 400, "patient.id"},
+		"no visit":         {`{"orgCode":"1","visitTime":"2026-10-12 08:00:00","patient":{"id":"3"}}`, 400, "visitNo"},
+		"bad time":         {`{"orgCode":"1","visitNo":"2","visitTime":"soon","patient":{"id":"3"}}`, 400, "visitTime"},
 		"unknown gender":   {`{"orgCode":"1","visitNo":"2","visitTime":"2026-10-12 08:00:00","patient":{"id":"3","gender":"火星"}}`, 422, "patient.gender"},
 		"unknown disease":  {ok + `,"diagnoses":[{"diseaseCode":"A01.01.01"},{"diseaseCode":"XX99"}]}`, 422, "diagnoses[1].diseaseCode"},
 		"unknown type":     {ok + `,"westernPrescriptions":[{"no":"1","type":"magic"}]}`, 422, "westernPrescriptions[0].type"},
-		"twice the number": {ok + `,"herbalPrescriptions":[{"no":"1"},{"no":"1"}]}`, 422, "herbalPrescriptions[1].no"},
-		"nameless herb":    {ok + `,"herbalPrescriptions":[{"no":"1","items":[{"dose":9}]}]}`, 422, "herbalPrescriptions[0].items[0]"},
-		"no doses":         {ok + `,"herbalPrescriptions":[{"no":"1","doses":0}]}`, 422, "herbalPrescriptions[0].doses"},
-		"negative dose":    {ok + `,"herbalPrescriptions":[{"no":"1","items":[{"name":"x","dose":-9}]}]}`, 422, "herbalPrescriptions[0].items[0].dose"},
-		"bad decimal":      {ok + `,"charges":[{"no":"1","amount":"free"}]}`, 422, "charges[0].amount"},
-		"not a list":       {ok + `,"charges":{"no":"1"}}`, 422, "charges"},
-		"a list":           {`[]`, 422, ""},
+		"twice the number": {ok + `,"herbalPrescriptions":[{"no":"1"},{"no":"1"}]}`, 400, "herbalPrescriptions[1].no"},
+		"nameless herb":    {ok + `,"herbalPrescriptions":[{"no":"1","items":[{"dose":9}]}]}`, 400, "herbalPrescriptions[0].items[0]"},
+		"no doses":         {ok + `,"herbalPrescriptions":[{"no":"1","doses":0}]}`, 400, "herbalPrescriptions[0].doses"},
+		"negative dose":    {ok + `,"herbalPrescriptions":[{"no":"1","items":[{"name":"x","dose":-9}]}]}`, 400, "herbalPrescriptions[0].items[0].dose"},
+		"bad decimal":      {ok + `,"charges":[{"no":"1","amount":"free"}]}`, 400, "charges[0].amount"},
+		"not a list":       {ok + `,"charges":{"no":"1"}}`, 400, "charges"},
+		"a list":           {`[]`, 400, ""},
 		"oversize":         {ok + `,"x":"` + strings.Repeat("x", 300_000) + `"}`, 413, ""},
 	} {
 		q, h := serve(t, nil, nil)
@@ -159,7 +159,7 @@ func TestPostDocument_bad(t *testing.T) {
 func TestPostDocumentTellsLineColumnAndHint(t *testing.T) {
 	_, h := serve(t, nil, nil)
 	w := post(h, "/ingest/his", "application/json", []byte("{\"orgCode\":\"1\",\"visitNo\":\"2\",\n \"visitTime\":\"soon\",\"patient\":{\"id\":\"3\"}}"))
-	if s := w.Body.String(); !strings.Contains(s, "第 2 行第 14 列") || !strings.Contains(s, "2026-10-12") {
+	if s := w.Body.String(); !strings.Contains(s, "line 2, column 14") || !strings.Contains(s, "2026-10-12") {
 		t.Errorf("%s", s)
 	}
 	w = post(h, "/ingest/his", "application/json", []byte(`{"orgcode":"1"}`))
@@ -171,7 +171,7 @@ func TestPostDocumentTellsLineColumnAndHint(t *testing.T) {
 func TestPostDocumentWarnsOfUnknownMembers(t *testing.T) {
 	_, h := serve(t, nil, nil)
 	w := post(h, "/ingest/his", "", []byte(`{"orgCode":"1","visitNo":"2","visitTime":"2026-10-12 08:00:00","patient":{"id":"3","NAME":"x"}}`))
-	if w.Code != 202 || !strings.Contains(w.Body.String(), `"warnings"`) || !strings.Contains(w.Body.String(), "是否应为 name？") {
+	if w.Code != 202 || !strings.Contains(w.Body.String(), `"warning"`) || !strings.Contains(w.Body.String(), "是否应为 name？") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
@@ -180,7 +180,7 @@ func TestPostAnswersBusyWithRetryAfter(t *testing.T) {
 	q, h := serve(t, nil, nil)
 	q.err = fault.New(fault.Busy, "队列已满")
 	w := post(h, "/ingest/his", "", visits(t)[0])
-	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || len(q.letters) != 0 {
+	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || len(q.letters) != 0 {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
 	w = post(h, "/services/TCM_HIS_01", "text/xml", sample(t, "TCM_HIS_01_soap_request.xml"))

@@ -14,16 +14,15 @@ type scalar struct {
 	// set parses s into v; a false result means the text is not of this type.
 	set    func(v reflect.Value, s string, zone *time.Location) bool
 	hint   string
+	coded  bool // one of a list of codes
 	schema map[string]any
 }
 
 // scalars by Go type. Text needs no entry.
 var scalars = map[reflect.Type]scalar{
-	reflect.TypeFor[Moment](): {setMoment, "例如 2026-10-12T08:31:05+08:00 或 2026-10-12 08:31:05",
-		map[string]any{"type": []string{"string", "null"}, "examples": []string{"2026-10-12T08:31:05+08:00", "2026-10-12 08:31:05"}}},
-	reflect.TypeFor[Day](): {setDay, "例如 1956-03-12", map[string]any{"type": []string{"string", "null"}, "examples": []string{"1956-03-12"}}},
-	reflect.TypeFor[Decimal](): {setDecimal, "例如 9 或 21.26",
-		map[string]any{"type": []string{"number", "string", "null"}, "pattern": `^-?[0-9]+(\.[0-9]+)?$`}},
+	reflect.TypeFor[Moment]():    {set: setMoment, hint: "例如 2026-10-12T08:31:05+08:00 或 2026-10-12 08:31:05", schema: map[string]any{"type": []string{"string", "null"}, "examples": []string{"2026-10-12T08:31:05+08:00", "2026-10-12 08:31:05"}}},
+	reflect.TypeFor[Day]():       {set: setDay, hint: "例如 1956-03-12", schema: map[string]any{"type": []string{"string", "null"}, "examples": []string{"1956-03-12"}}},
+	reflect.TypeFor[Decimal]():   {set: setDecimal, hint: "例如 9 或 21.26", schema: map[string]any{"type": []string{"number", "string", "null"}, "pattern": `^-?[0-9]+(\.[0-9]+)?$`}},
 	reflect.TypeFor[VisitType](): enum("first", "return", map[string]string{"初诊": "first", "1": "first", "复诊": "return", "2": "return"}),
 	reflect.TypeFor[Gender](): enum("male", "female", map[string]string{"other": "other", "unknown": "unknown",
 		"男": "male", "男性": "male", "m": "male", "1": "male", "女": "female", "女性": "female", "f": "female", "2": "female",
@@ -53,6 +52,7 @@ func enum(a, b string, aliases map[string]string) scalar {
 			return true
 		},
 		hint:   "可用代码：" + strings.Join(codes, "、"),
+		coded:  true,
 		schema: map[string]any{"type": []string{"string", "null"}, "examples": codes},
 	}
 }

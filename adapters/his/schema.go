@@ -66,8 +66,9 @@ func OpenAPI() map[string]any {
 				"202": map[string]any{"description": "已落盘", "content": map[string]any{"application/json": map[string]any{
 					"schema": map[string]any{"type": "object", "required": []string{"id", "status"}, "properties": map[string]any{
 						"id": map[string]any{"type": "string"}, "status": map[string]any{"const": "accepted"}}}}}},
-				"400": answer("不是 JSON，或编码无法识别；原文进入死信"), "413": answer("超过大小上限；开头部分进入死信"),
-				"422": answer("不符合格式（缺必填项、代码未知…）；原文进入死信"), "503": answer("暂时无法落盘，请稍后重发")}}},
+				"400": answer("不是 JSON、编码无法识别、缺必填项或值无法识别；原文进入死信"),
+				"413": answer("超过大小上限；开头部分进入死信"), "422": answer("代码未知；原文进入死信"),
+				"429": answer("队列已满，请稍后重发"), "503": answer("暂时无法落盘，请稍后重发")}}},
 		"/ingest/his/schema": map[string]any{"get": map[string]any{"summary": "就诊文档的 JSON Schema",
 			"responses": map[string]any{"200": map[string]any{"description": "JSON Schema 2020-12"}}}},
 	}

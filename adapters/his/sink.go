@@ -97,15 +97,15 @@ func (w *writing) document() error {
 	}
 	prov := tcm.Provenance{Visit: m.visit, ContentID: digest, MessageID: w.message.ID, Source: w.message.Source}
 	prov.Time = w.message.Received.UTC().Format("2006-01-02T15:04:05.000Z07:00")
-	if _, known, err := w.read("Provenance", prov.ID()); known || err != nil {
-		return err
-	}
-	before, _, err := w.read("Composition", tcm.RecordID(doc.OrgCode, doc.VisitNo))
+	before, recorded, err := w.read("Composition", tcm.RecordID(doc.OrgCode, doc.VisitNo))
 	if err != nil {
 		return err
 	}
 	if before.Path("meta", "source").Str() > messageURI(w.message.ID) {
 		return nil // a newer document of this visit is in place
+	}
+	if _, known, err := w.read("Provenance", prov.ID()); recorded && known || err != nil {
+		return err
 	}
 	if err := w.people(m); err != nil {
 		return err
@@ -220,7 +220,7 @@ func (w *writing) encode(m *mapping) (digest string, own []store.Op, err error) 
 		if r.Type == "Composition" {
 			body = stamp(body, w.message.ID)
 		}
-		own = append(own, store.Op{Method: store.Update, Type: r.Type, ID: r.ID, Resource: body})
+		own = append(own, store.Op{Method: store.Update, Type: r.Type, ID: r.ID, SkipSame: true, Resource: body})
 	}
 	return hex.EncodeToString(h.Sum(nil)), own, nil
 }
@@ -268,7 +268,7 @@ func (w *writing) put(at string, rs ...tcm.Resource) error {
 		if err != nil {
 			return err
 		}
-		w.ops = append(w.ops, store.Op{Method: store.Update, Type: r.Type, ID: r.ID, IfNewer: at, Resource: body})
+		w.ops = append(w.ops, store.Op{Method: store.Update, Type: r.Type, ID: r.ID, IfNewer: at, SkipSame: true, Resource: body})
 	}
 	return nil
 }
