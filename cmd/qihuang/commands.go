@@ -10,5 +10,6 @@ func commands() []*cobra.Command {
 		setupCmd(),
 		fhirpathCmd(),
 		viewCmd(),
+		convertCmd(),
 	}
 }

@@ -118,6 +118,43 @@ func TestFromJSON_bad(t *testing.T) {
 	}
 }
 
+func TestConvert(t *testing.T) {
+	const compact = `{"resourceType":"Patient","text":{"status":"empty","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>a</p> b</div>"},"name":[{"given":["x"]}],"contact":[{}]}`
+	const pretty = Declaration + `
+<Patient xmlns="http://hl7.org/fhir">
+  <text>
+    <status value="empty"/>
+    <div xmlns="http://www.w3.org/1999/xhtml"><p>a</p> b</div>
+  </text>
+  <name>
+    <given value="x"/>
+  </name>
+  <contact/>
+</Patient>
+`
+	x, err := Convert(model(), []byte(compact), FormatXML, true)
+	if err != nil || string(x) != pretty {
+		t.Errorf("%v\n%s", err, x)
+	}
+	again, err := Convert(model(), x, FormatXML, true)
+	if err != nil || !bytes.Equal(again, x) {
+		t.Errorf("%v\n%s", err, again)
+	}
+	j, err := Convert(model(), x, FormatJSON, false)
+	if err != nil || string(j) != compact {
+		t.Errorf("%v\n%s", err, j)
+	}
+	if j, err = Convert(model(), j, FormatJSON, true); err != nil || !bytes.HasPrefix(j, []byte("{\n  \"resourceType\"")) {
+		t.Errorf("%v\n%s", err, j)
+	}
+	if _, err := Convert(model(), []byte(`{"resourceType":"Patient","x":1}`), FormatJSON, false); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+	if _, err := Convert(model(), x, "ttl", false); !fault.Is(err, fault.Unsupported) {
+		t.Error(err)
+	}
+}
+
 // Narrative that XML cannot hold as it is becomes what means the same.
 func TestDiv(t *testing.T) {
 	x, err := FromJSON(model(), []byte(`{"resourceType":"Patient","text":{"div":"<div>a&nbsp;b&amp;</div>"}}`))
