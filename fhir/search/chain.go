@@ -2,6 +2,7 @@ package search
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/qihuang-health/qihuang/fhir/search/key"
 )
@@ -34,6 +35,10 @@ func (r *run) testChain(n *node, about int) func(id []byte) bool {
 	tests := make([]func([]byte) bool, len(n.kids))
 	for i, k := range n.kids {
 		tests[i] = r.test(k, about)
+		if !proves(k) {
+			there, test := r.listedTest(k.typ), tests[i]
+			tests[i] = func(id []byte) bool { return there(id) && test(id) }
+		}
 	}
 	prefix := n.param.prefix(key.Ref)
 	return func(id []byte) bool {
@@ -49,6 +54,20 @@ func (r *run) testChain(n *node, about int) func(id []byte) bool {
 		}
 		return false
 	}
+}
+
+// proves reports whether a node that holds for an id proves that there is such
+// a resource: a reference may lead nowhere.
+func proves(n *node) bool {
+	switch n.op {
+	case opAll, opIDs, opNot:
+		return false
+	case opAnd:
+		return slices.ContainsFunc(n.kids, proves)
+	case opOr:
+		return !slices.ContainsFunc(n.kids, func(k *node) bool { return !proves(k) })
+	}
+	return true
 }
 
 // target is where a reference leads: a type's name and an encoded id.

@@ -250,12 +250,14 @@ func (b *builder) reference(l *leaf, modifier, v string) error {
 		l.spans = append(l.spans, b.to(p, modifier, s))
 		return nil
 	}
-	if typ, id := b.e.target(s); typ != "" {
+	typ, id := b.e.target(s)
+	if typ != "" {
 		l.spans = append(l.spans, b.to(p, typ, id))
-		return nil
 	}
-	if strings.ContainsAny(s, ":/|") {
+	if typ == "" && strings.ContainsAny(s, ":/|") || p.canonical {
 		l.spans = append(l.spans, exactly(key.AppendText(p.prefix(key.Canonical), text.Cut(s, 2*maxText))))
+	}
+	if typ != "" || strings.ContainsAny(s, ":/|") {
 		return nil
 	}
 	for _, typ := range b.e.targets(p) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir/search/query"
+	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
 const defaultCount = 20
@@ -48,7 +49,11 @@ func (s *searcher) resultTypes(params []query.Param) error {
 	for _, name := range names {
 		t := s.e.types[name]
 		if t == nil {
-			return unknownType(name, s.e.model.Resources())
+			err := unknownType(name, s.e.model.Resources())
+			if s.req.Type != "" { // it was in the path
+				err.Kind = fault.NotFound
+			}
+			return err
 		}
 		if c := s.req.Compartment; c != nil && s.req.Type == "" {
 			def := s.e.model.Compartment(c.Type)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/fhir/search/query"
+	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
 // op is what a node of a query does.
@@ -160,6 +161,6 @@ func notReference(p *param) error {
 	return invalid("not-a-reference", "检索参数 "+p.code+" 不是引用，不能链式检索", "search parameter "+p.code+" is no reference and cannot be chained", "")
 }
 
-func unknownType(name string, types []string) error {
+func unknownType(name string, types []string) *fault.Error {
 	return invalid("unknown-resource-type", "没有资源类型 “"+name+"”", "unknown resource type "+quote(name), suggestion(name, types))
 }

@@ -44,6 +44,7 @@ type param struct {
 	slow      *fhirpath.Expression // the general way, for what has no fast one
 	parts     []component          // of a composite
 	targets   []string             // of a reference
+	canonical bool                 // of a reference: some values are canonical or other addresses
 	binding   string               // value set of the code elements, for their implied system
 }
 
@@ -145,6 +146,10 @@ func (e *Engine) expression(p *param, base, expression string) error {
 	var ok bool
 	if p.paths, ok = path.Compile(e.model, base, expr); ok {
 		for _, w := range p.paths {
+			switch w.Type {
+			case "canonical", "uri", "url", "oid", "uuid":
+				p.canonical = true
+			}
 			if w.Type == "code" && w.Last != nil && w.Last.Binding != nil {
 				p.binding = w.Last.Binding.ValueSet
 			}

@@ -12,10 +12,11 @@ type Decimal struct {
 	Low, High float64 // implicit precision: 100 covers [99.5, 100.5), 1e2 [50, 150)
 }
 
-// ParseDecimal parses a decimal of JSON or of a search value.
+// ParseDecimal parses a decimal of JSON or of a search value. Numbers are told
+// apart by 15 to 17 digits, as float64 does; those too large for it are infinite.
 func ParseDecimal(s string) (Decimal, bool) {
 	v, err := strconv.ParseFloat(s, 64)
-	if err != nil || math.IsInf(v, 0) || strings.TrimLeft(s, "+-.0123456789eE") != "" {
+	if err != nil && !math.IsInf(v, 0) || strings.TrimLeft(s, "+-.0123456789eE") != "" {
 		return Decimal{}, false
 	}
 	mantissa, exponent := s, 0
