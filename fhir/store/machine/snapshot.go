@@ -155,8 +155,10 @@ func (v *views) closeAll() {
 
 // Snapshot implements store.Reader.
 func (m *Machine) Snapshot(ctx context.Context, min int64) (store.Snapshot, error) {
-	if err := m.await(ctx, min); err != nil {
-		return nil, err
+	if min > 0 { // 0 = any, also the state before the first record
+		if err := m.await(ctx, min); err != nil {
+			return nil, err
+		}
 	}
 	s, err := m.views.take(m.Applied())
 	if err != nil {
