@@ -170,7 +170,7 @@ func (h *hub) mountFHIR(r gin.IRouter, metrics *server.Metrics) error {
 		return err
 	}
 	cfg.PageKey = key
-	s, err := server.New(cfg, server.Parts{Store: h.store, Model: h.model, Search: searcher{h.search, h.zone}, XML: xmlCodec{h.model},
+	s, err := server.New(cfg, server.Parts{Store: h.store, Model: h.model, Search: h.search, XML: xmlCodec{h.model},
 		Clock: h.clock, Log: h.log, Metrics: metrics})
 	if err != nil {
 		return err

@@ -52,6 +52,7 @@ func (s *Server) history(ctx context.Context, r *Request) (*Reply, error) {
 			cur.place = strconv.FormatInt(page[count-1].Seq, 10)
 		}
 	}
+	pin(snap, cur.place != "")
 	body, err := s.historyBundle(r, query, page, cur)
 	return &Reply{Body: body, Offset: snap.Offset()}, err
 }
@@ -172,7 +173,7 @@ func place(cur cursor) (int64, error) {
 
 // historyBundle writes the page.
 func (s *Server) historyBundle(r *Request, query string, page []store.Change, cur cursor) ([]byte, error) {
-	w := newBundle("history", s.parts.NewID(), s.clock.Now(), cur.total, s.links(r, query, query, cur)...)
+	w := newBundle("history", s.parts.NewID(), s.clock.Now(), cur.total, s.links(r, query, query, cur, cur.place, "")...)
 	for _, ch := range page {
 		v := ch.Version
 		w.open()

@@ -4,9 +4,11 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir/outcome"
+	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -26,39 +28,27 @@ func (s *Server) search(ctx context.Context, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	defer snap.Close()
-	q, err := s.query(r, query, cur)
+	page, err := s.parts.Search.Search(ctx, snap.Index(), s.searchRequest(r, query, cur))
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.parts.Search.Search(ctx, snap.Index(), q)
-	if err != nil {
-		return nil, err
+	if page.Total != nil {
+		cur.total = int64(*page.Total)
 	}
-	if found.Total >= 0 {
-		cur.total = int64(found.Total)
-	}
-	cur.offset, cur.place = snap.Offset(), found.Next
-	body, err := s.searchset(r, query, snap, found, cur)
+	cur.offset = snap.Offset()
+	pin(snap, page.Next != "")
+	body, err := s.searchset(r, query, snap, page, cur)
 	return &Reply{Body: body, Offset: snap.Offset()}, err
 }
 
-// query makes the engine's query of a request.
-func (s *Server) query(r *Request, query string, cur cursor) (q Query, err error) {
-	q = Query{Type: r.Type, Raw: without(query, "_elements", "_summary", "_count"), Lenient: r.Prefer.Lenient,
-		Cursor: cur.place, Now: s.clock.Now(), Total: cur.total < 0}
-	if q.Count, err = r.Count(s.cfg.DefaultCount, s.cfg.MaxCount); err != nil {
-		return q, err
-	}
-	if r.Param("_summary") == "count" {
-		q.Count = 0
-	}
+// searchRequest makes the engine's request.
+func (s *Server) searchRequest(r *Request, query string, cur cursor) search.Request {
+	req := search.Request{Type: r.Type, Query: query, Lenient: r.Prefer.Lenient, Count: s.cfg.DefaultCount, Cursor: cur.place, Now: s.clock.Now()}
 	if r.Shape == Compartment || r.Shape == CompartmentSearch {
-		q.Compartment, q.Type = r.Type+"/"+r.Target.ID, r.Name
-		if r.Name == "*" {
-			q.Type = ""
-		}
+		req.Compartment = &search.Compartment{Type: r.Type, ID: r.Target.ID}
+		req.Type = strings.TrimPrefix(r.Name, "*")
 	}
-	return q, nil
+	return req
 }
 
 // page pins the state a request is answered from: the one its page link names,
@@ -77,15 +67,19 @@ func (s *Server) page(ctx context.Context, r *Request, query string) (store.Snap
 	return snap, cur, gone(err)
 }
 
-// searchset writes the page.
-func (s *Server) searchset(r *Request, query string, snap store.Snapshot, found *Found, cur cursor) ([]byte, error) {
-	self := found.Self
-	if self == "" {
-		self = query
+// pin keeps the state of a page that has a next one, for its link to find.
+func pin(snap store.Snapshot, more bool) {
+	if p, ok := snap.(store.Pinner); ok && more {
+		p.Pin()
 	}
-	w := newBundle("searchset", s.parts.NewID(), s.clock.Now(), cur.total, s.links(r, query, self, cur)...)
-	for _, h := range found.Hits {
-		v, err := snap.Read(h.Type, h.ID)
+}
+
+// searchset writes the page.
+func (s *Server) searchset(r *Request, query string, snap store.Snapshot, page *search.Page, cur cursor) ([]byte, error) {
+	links := s.links(r, query, encode(page.Applied), cur, page.Next, page.Prev)
+	w := newBundle("searchset", s.parts.NewID(), s.clock.Now(), cur.total, links...)
+	for _, m := range page.Matches {
+		v, err := snap.Read(m.Type, m.ID)
 		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
 			continue // an index entry without its resource is not shown
 		}
@@ -97,39 +91,52 @@ func (s *Server) searchset(r *Request, query string, snap store.Snapshot, found 
 			return nil, err
 		}
 		w.open()
-		w.fullURL(r.Base, h.Type, h.ID)
+		w.fullURL(r.Base, m.Type, m.ID)
 		w.resource(body)
-		mode := "match"
-		if h.Included {
-			mode = "include"
-		}
-		w.mode(mode)
+		w.mode(string(m.Mode), m.Score)
 		w.shut()
 	}
-	if len(found.Issues) > 0 {
+	if len(page.Ignored) > 0 {
 		w.open()
-		w.resource(outcome.Issues(found.Issues, outcome.Options{English: r.English, RequestID: r.ID}))
-		w.mode("outcome")
+		w.resource(outcome.Issues(page.Ignored, outcome.Options{English: r.English, RequestID: r.ID}))
+		w.mode("outcome", 0)
 		w.shut()
 	}
 	return w.end(), nil
 }
 
-func (w *bundle) mode(m string) {
-	w.member("search")
-	w.b = append(w.b, `{"mode":"`...)
-	w.b = append(w.b, m...)
-	w.b = append(w.b, `"}`...)
+// encode writes name=value pairs as a query string that reads like the one sent.
+func encode(pairs []string) string {
+	keep := strings.NewReplacer("%3A", ":", "%2C", ",", "%7C", "|", "%2F", "/", "%24", "$")
+	out := make([]string, len(pairs))
+	for i, p := range pairs {
+		name, value, _ := strings.Cut(p, "=")
+		out[i] = keep.Replace(url.QueryEscape(name)) + "=" + keep.Replace(url.QueryEscape(value))
+	}
+	return strings.Join(out, "&")
 }
 
-// links returns the self, first and next links of a page. All but first pin the
-// state that the page shows.
-func (s *Server) links(r *Request, query, self string, cur cursor) []link {
+// mode writes why a resource is on the page, and its score if it has one.
+func (w *bundle) mode(m string, score float64) {
+	w.member("search")
+	w.b = append(w.b, `{"mode":"`...)
+	w.b = append(append(w.b, m...), '"')
+	if score > 0 {
+		w.b = strconv.AppendFloat(append(w.b, `,"score":`...), score, 'g', 4, 64)
+	}
+	w.b = append(w.b, '}')
+}
+
+// links returns the self, first, next and previous links of a page. The last
+// two pin the state that the page shows; next and prev are places, "" for none.
+func (s *Server) links(r *Request, query, self string, cur cursor, next, prev string) []link {
 	p := path(r)
 	at := r.Base + p
 	list := []link{{"self", join(at, self)}, {"first", join(at, query)}}
-	if cur.place != "" {
-		list = append(list, link{"next", join(at, join2(query, cursorParam+"="+s.pages.seal(p, query, cur)))})
+	for _, l := range []link{{"next", next}, {"previous", prev}} {
+		if cur.place = l.url; cur.place != "" {
+			list = append(list, link{l.relation, join(at, join2(query, cursorParam+"="+s.pages.seal(p, query, cur)))})
+		}
 	}
 	return list
 }

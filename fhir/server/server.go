@@ -16,40 +16,14 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
-// Searcher answers searches over one view of the repository.
+// Searcher answers searches over one view of the repository; satisfied by
+// *search.Engine.
 type Searcher interface {
-	// Search returns a page of q. Errors: Invalid for unknown or wrong
-	// parameters, TooCostly over the cost limit.
-	Search(ctx context.Context, ix search.Index, q Query) (*Found, error)
+	// Search returns a page. Errors: Invalid for unknown or wrong parameters,
+	// TooCostly over the cost limit.
+	Search(ctx context.Context, ix search.Index, req search.Request) (*search.Page, error)
 	// IDs returns at most limit ids of typ that match the query.
 	IDs(ctx context.Context, ix search.Index, typ, query string, limit int) ([]string, error)
-}
-
-// Query is a search as the REST edge hands it over.
-type Query struct {
-	Type        string // "" = all types
-	Raw         string // query string without the parameters of the edge (_format, _pretty, _elements, _cursor)
-	Compartment string // "Patient/1", or ""
-	Lenient     bool   // ignore unknown parameters instead of refusing them
-	Count       int    // page size; 0 = only the total
-	Total       bool   // the total is wanted even if it costs
-	Cursor      string // where an earlier page ended, "" = the beginning
-	Now         time.Time
-}
-
-// Found is a page of results.
-type Found struct {
-	Hits   []Hit
-	Total  int           // -1 = not known
-	Next   string        // cursor of the next page, "" at the end
-	Self   string        // the query as it was understood
-	Issues []fault.Issue // warnings, e.g. ignored parameters
-}
-
-// Hit is one resource of a page.
-type Hit struct {
-	Type, ID string
-	Included bool // search.mode include, else match
 }
 
 // Validator judges resources before they are stored.

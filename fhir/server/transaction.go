@@ -178,14 +178,14 @@ func (s *Server) op(r *Request, e *entry) (store.Op, error) {
 }
 
 // updateID checks the id of a PUT entry: that of its address, or for a
-// conditional update the resource's own or a drawn one.
+// conditional update the resource's own, if it has one.
 func (s *Server) updateID(e *entry, op *store.Op) error {
 	id := e.resource.Get("id").Str()
 	switch {
 	case op.Condition != "" && id != "" && !fhir.IsID(id):
 		return located(badID(id), e.index, ".resource.id")
 	case op.Condition != "":
-		op.ID = s.drawn(e.resource)
+		op.ID = id // the store draws one if it creates
 		return nil
 	case id != e.target.ID:
 		return entryFault(e.index, ".resource.id", "value", "资源内的 id 与 request.url 不一致", "the id in the resource is not that of request.url")
@@ -193,19 +193,22 @@ func (s *Server) updateID(e *entry, op *store.Op) error {
 	return nil
 }
 
-// refusedOp tells which entry a refused transaction failed at, where the store
-// names its op as Ops[k].
+// refusedOp tells which entry a refused transaction failed at: the store counts
+// ops, in processing order, and says nothing where there is only one.
 func refusedOp(err error, order []int) error {
 	issues := slices.Clone(fault.IssuesOf(err))
-	for n := range issues {
-		k, rest, ok := opIndex(issues[n].Expression)
-		if !ok || k >= len(order) {
-			continue
-		}
-		issues[n].Expression = entryPath(order[k]) + rest
-	}
 	if len(issues) == 0 {
 		return err
+	}
+	for n := range issues {
+		expr := issues[n].Expression
+		k, rest, ok := opIndex(expr)
+		switch {
+		case ok && k < len(order):
+			issues[n].Expression = entryPath(order[k]) + rest
+		case len(order) == 1:
+			issues[n].Expression = below(entryPath(order[0]), expr)
+		}
 	}
 	out := fault.New(fault.KindOf(err), "transaction refused").With(issues...)
 	out.Cause = err
@@ -244,9 +247,9 @@ func (s *Server) reads(ctx context.Context, r *Request, entries []entry, replies
 	return offset, ctx.Err()
 }
 
-// opIndex reads the k of an expression that begins with "Ops[k]".
+// opIndex reads the k of an expression that begins with "Bundle.entry[k]".
 func opIndex(expr string) (k int, rest string, ok bool) {
-	num, found := strings.CutPrefix(expr, "Ops[")
+	num, found := strings.CutPrefix(expr, "Bundle.entry[")
 	if !found {
 		return 0, "", false
 	}

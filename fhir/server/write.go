@@ -64,17 +64,8 @@ func (s *Server) conditionalUpdate(ctx context.Context, r *Request) (*Reply, err
 	if err != nil {
 		return nil, err
 	}
-	return s.commit(ctx, r, store.Op{Method: store.Update, Type: r.Type, ID: s.drawn(res), Condition: cond, IfMatch: im,
+	return s.commit(ctx, r, store.Op{Method: store.Update, Type: r.Type, ID: res.Get("id").Str(), Condition: cond, IfMatch: im,
 		IfNoneMatch: strings.TrimSpace(r.Header.Get("If-None-Match")) == "*", Resource: r.Body})
-}
-
-// drawn returns the id for a resource that a conditional update may create: its
-// own, else a new one.
-func (s *Server) drawn(res fhir.Node) string {
-	if id := res.Get("id").Str(); id != "" {
-		return id
-	}
-	return s.parts.NewID()
 }
 
 // delete is the delete interaction; deleting what is not there succeeds
