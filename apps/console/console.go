@@ -68,9 +68,10 @@ type Hub interface {
 	Replay(ctx context.Context, id string) error
 }
 
-// Querier runs analytic SQL; each row is scanned by fn.
+// Querier runs analytic SQL with named parameters bound by the server; each row
+// is scanned by fn.
 type Querier interface {
-	Query(ctx context.Context, sql string, fn func(scan func(dest ...any) error) error, args ...any) error
+	Query(ctx context.Context, sql string, params map[string]string, fn func(scan func(dest ...any) error) error) error
 }
 
 // Config says how the console shows itself.

@@ -23,7 +23,7 @@ import (
 // scripted answers SQL from a table: part of the query → rows.
 type scripted map[string][][]any
 
-func (s scripted) Query(_ context.Context, sql string, fn func(func(...any) error) error, _ ...any) error {
+func (s scripted) Query(_ context.Context, sql string, _ map[string]string, fn func(func(...any) error) error) error {
 	for part, rows := range s {
 		if !strings.Contains(sql, part) {
 			continue

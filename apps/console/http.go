@@ -86,7 +86,7 @@ func (c *Console) board(g *gin.Context) board {
 	b := board{Stats: c.hub.Stats(g.Request.Context())}
 	const facts = `SELECT toInt64((SELECT sum(total_rows) FROM system.tables WHERE database = 'qihuang')),
 toInt64(countIf(status = 'finished')), toInt64(uniqExact(org_code)), toInt64((SELECT count() FROM qihuang.patient FINAL)) FROM qihuang.encounter FINAL`
-	err := c.sql.Query(g.Request.Context(), facts, func(scan func(...any) error) error {
+	err := c.sql.Query(g.Request.Context(), facts, nil, func(scan func(...any) error) error {
 		return scan(&b.Rows, &b.Visits, &b.Halls, &b.Patients)
 	})
 	if err != nil {

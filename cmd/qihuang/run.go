@@ -7,22 +7,37 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
-	"github.com/gin-gonic/gin"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/qihuang-health/qihuang/apps/console"
+	"github.com/qihuang-health/qihuang/web"
 )
 
 // run starts every part that works on its own; each ends when ctx does.
 func (h *hub) run(ctx context.Context, group *errgroup.Group) {
-	group.Go(func() error { return h.store.Run(ctx) })
+	for _, part := range []func(context.Context) error{h.store.Run, h.letters.Run, h.inbound.Run, h.changes.Run} {
+		group.Go(func() error { return part(ctx) })
+	}
 }
 
 // ready reports whether every view has caught up with the log as it stood at
 // the start.
 func (h *hub) ready() bool { return h.store.Ready() }
 
-// mountDoors adds the doors of partners and people.
-func (h *hub) mountDoors(gin.IRouter) error { return nil }
+// parts tells how each component is, for the first page.
+func (h *hub) parts(context.Context) []console.Part {
+	kafka := "内置"
+	if !h.kafka.Embedded() {
+		kafka = "集群"
+	}
+	use := h.store.Usage()
+	return []console.Part{
+		{Name: "日志 Kafka", Address: strings.Join(h.kafka.Brokers(), ", "), Note: kafka, OK: true},
+		{Name: "FHIR 资源库", Address: h.dir("fhir"), Note: "磁盘 " + web.Bytes(use.Disk), OK: h.store.Ready()},
+	}
+}
 
 // demo loads a small province on the first start and then keeps a trickle of
 // visits going.

@@ -17,6 +17,9 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/terminology"
 	"github.com/qihuang-health/qihuang/internal/clock"
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/pipeline/changes"
+	"github.com/qihuang-health/qihuang/pipeline/deadletter"
+	"github.com/qihuang-health/qihuang/pipeline/inbound"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
 )
 
@@ -37,8 +40,13 @@ type hub struct {
 	lock  *os.File
 
 	knowledge
-	kafka *kafka.Cluster
-	store *pebble.Store
+	kafka   *kafka.Cluster
+	store   *pebble.Store
+	letters *deadletter.Letters
+	inbound *inbound.Queue
+	changes *changes.Publisher
+
+	warehouse *database
 
 	closers []func() error // in the order of opening
 }
@@ -59,7 +67,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (h *hub, err error)
 		name string
 		run  func(context.Context) error
 	}{
-		{"data folder", h.openData}, {"kafka", h.openKafka}, {"FHIR definitions", h.openKnowledge}, {"repository", h.openStore},
+		{"data folder", h.openData}, {"kafka", h.openKafka}, {"FHIR definitions", h.openKnowledge}, {"repository", h.openStore}, {"inbound", h.openInbound}, {"warehouse", h.openWarehouse},
 	} {
 		if err := step.run(ctx); err != nil {
 			return h, fmt.Errorf("open %s: %w", step.name, err)
@@ -127,5 +135,32 @@ func (h *hub) openStore(ctx context.Context) error {
 		return err
 	}
 	h.onClose(h.store.Close)
+	return nil
+}
+
+// openInbound makes the way in and the way on: messages to the repository,
+// refused ones to the dead letters, changes to the topic.
+func (h *hub) openInbound(ctx context.Context) (err error) {
+	if h.letters, err = deadletter.Open(ctx, deadletter.Default(h.dir("letters")), h.kafka, h.log); err != nil {
+		return err
+	}
+	h.onClose(h.letters.Close)
+	if h.inbound, err = inbound.Open(ctx, inbound.Default(h.dir("inbound")), h.kafka, h.letters, h.clock, h.log); err != nil {
+		return err
+	}
+	h.onClose(h.inbound.Close)
+	h.changes, err = changes.New(ctx, h.kafka, h.store, h.log)
+	return err
+}
+
+func (h *hub) openWarehouse(context.Context) (err error) {
+	addr := h.cfg.ClickHouse.Address
+	if addr == "" {
+		addr = h.cfg.addr(h.cfg.Ports.ClickHouse)
+	}
+	if h.warehouse, err = openDatabase(h.cfg.ClickHouse, addr); err != nil {
+		return err
+	}
+	h.onClose(h.warehouse.conn.Close)
 	return nil
 }

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/qihuang-health/qihuang/adapters/his"
+	"github.com/qihuang-health/qihuang/apps/console"
+	"github.com/qihuang-health/qihuang/pipeline"
+	"github.com/qihuang-health/qihuang/pipeline/inbound"
+)
+
+// mountDoors adds the doors of partners and people.
+func (h *hub) mountDoors(r gin.IRouter) error {
+	if err := h.mountHIS(r); err != nil {
+		return err
+	}
+	c, err := console.New(console.Config{Version: version, Zone: h.zone, Local: h.cfg.loopback(), Base: "http://" + h.cfg.addr(h.cfg.Ports.HTTP), SQLBase: "http://" + h.cfg.addr(h.cfg.Ports.ClickHouse)},
+		h, h.warehouse, h.letters, h.log)
+	if err != nil {
+		return err
+	}
+	c.Mount(r)
+	r.GET("/openapi.json", func(g *gin.Context) { g.JSON(http.StatusOK, openAPI(h.cfg)) })
+	return nil
+}
+
+// mountHIS adds the township HIS door and names the sinks of its messages.
+func (h *hub) mountHIS(r gin.IRouter) error {
+	cfg := his.Default()
+	cfg.Zone = h.zone
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	his.New(cfg, his.Parts{Inbound: h.inbound, Letters: h.letters, Store: h.store, Search: h.search, IDs: pipeline.NewIDs(h.clock), Clock: h.clock, Log: h.log}).Mount(r)
+	sink := his.NewSink(cfg, h.store)
+	for _, kind := range []string{his.KindVisit, his.Kind01, his.Kind02} {
+		h.inbound.Handle(kind, sink)
+	}
+	return nil
+}
+
+// Replay implements console.Hub.
+func (h *hub) Replay(ctx context.Context, id string) error { return h.inbound.Replay(ctx, id) }
+
+// states translates the pipeline's states for people.
+var states = map[inbound.State]console.State{inbound.Waiting: console.Waiting, inbound.Done: console.Done, inbound.Repeat: console.Repeat, inbound.Dead: console.Dead}
+
+// Stats implements console.Hub.
+func (h *hub) Stats(ctx context.Context) console.Stats {
+	s := console.Stats{DeadLetters: int64(h.letters.Total()), Applied: h.store.Applied()}
+	var err error
+	if s.Messages, s.Lag, err = h.inbound.Totals(ctx); err != nil {
+		h.log.WarnContext(ctx, "count messages", "error", err)
+	}
+	recent := h.inbound.Recent()
+	for _, f := range recent[:min(12, len(recent))] {
+		s.Recent = append(s.Recent, console.Fate{Time: f.Time, Source: f.Source, Kind: f.Kind, State: states[f.State], Reason: f.Reason})
+	}
+	s.Parts = h.parts(ctx)
+	return s
+}

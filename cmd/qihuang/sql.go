@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+// database is the connection of pages and indicators to the warehouse.
+type database struct{ conn driver.Conn }
+
+// openDatabase prepares connections; it does not need the engine to be there.
+func openDatabase(c ClickHouseConfig, addr string) (*database, error) {
+	conn, err := clickhouse.Open(&clickhouse.Options{Protocol: clickhouse.HTTP, Addr: []string{addr},
+		Auth:        clickhouse.Auth{Database: "default", Username: c.User, Password: c.Password},
+		DialTimeout: 5 * time.Second, ReadTimeout: 5 * time.Minute, MaxOpenConns: 8, MaxIdleConns: 4})
+	if err != nil {
+		return nil, fmt.Errorf("prepare connection to the warehouse: %w", err)
+	}
+	return &database{conn}, nil
+}
+
+// Query implements the queriers of pages and indicators: rows of sql with
+// parameters bound by the server.
+func (d *database) Query(ctx context.Context, sql string, params map[string]string, fn func(scan func(dest ...any) error) error) error {
+	if len(params) > 0 {
+		ctx = clickhouse.Context(ctx, clickhouse.WithParameters(params))
+	}
+	rows, err := d.conn.Query(ctx, sql)
+	if err != nil {
+		return fault.New(fault.Unavailable, "数据仓库暂时不可用：%w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := fn(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
