@@ -11,5 +11,6 @@ func commands() []*cobra.Command {
 		fhirpathCmd(),
 		viewCmd(),
 		convertCmd(),
+		validateCmd(),
 	}
 }

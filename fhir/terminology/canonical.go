@@ -1,14 +1,15 @@
 package terminology
 
-import "strings"
+import (
+	"strings"
 
-// splitCanonical splits url|version; a fragment after the version is dropped.
+	"github.com/qihuang-health/qihuang/fhir"
+)
+
+// splitCanonical splits url|version; a fragment is dropped.
 func splitCanonical(s string) (url, version string) {
-	url, version, ok := strings.Cut(s, "|")
-	if ok {
-		version, _, _ = strings.Cut(version, "#")
-	}
-	return url, version
+	c := fhir.ParseCanonical(s)
+	return c.URL, c.Version
 }
 
 // versionMatches reports whether a resource's version answers a request for

@@ -1,0 +1,114 @@
+package validate
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+// Request is a call of $validate on a type or an instance
+// (http://hl7.org/fhir/R4/resource-operation-validate.html).
+type Request struct {
+	Type, ID string     // of the address; ID is "" on the type
+	Body     fhir.Node  // the posted resource, or Parameters with resource, mode, profile; absent on GET
+	Query    url.Values // mode and profile may stand here too
+	Stored   fhir.Node  // the instance as it is stored, if there is one
+}
+
+// Operation runs $validate at the full level and returns the findings, of which
+// the caller makes an OperationOutcome; the outcome is a success (200) even if
+// the resource is not valid. Errors: fault.Invalid where the call itself is
+// wrong.
+func (v *Validator) Operation(ctx context.Context, r Request) ([]fault.Issue, error) {
+	res, mode, profiles, err := r.inputs()
+	if err != nil {
+		return nil, err
+	}
+	switch mode {
+	case "", "create", "update", "profile":
+	case "delete":
+		return r.deletion()
+	default:
+		return nil, fault.New(fault.Invalid, "bad mode").With(fault.Issue{Severity: "error", Code: "value", Key: "validate-mode",
+			Text: "mode 应为 create、update、delete 或 profile", TextEN: "mode must be create, update, delete or profile"})
+	}
+	if mode == "profile" && len(profiles) == 0 {
+		return nil, missing("profile")
+	}
+	if !res.Exists() {
+		if res = r.Stored; !res.Exists() {
+			return nil, missing("resource")
+		}
+	}
+	issues := v.Validate(ctx, res, Options{Level: Full, Profiles: profiles})
+	return append(r.address(res, mode), issues...), nil
+}
+
+// inputs reads resource, mode and profiles from the body and the query.
+func (r Request) inputs() (res fhir.Node, mode string, profiles []string, err error) {
+	mode = r.Query.Get("mode")
+	profiles = append(profiles, r.Query["profile"]...)
+	res = r.Body
+	if r.Body.ResourceType() != "Parameters" || r.Type == "Parameters" && !hasParameter(r.Body, "resource") {
+		return res, mode, profiles, nil
+	}
+	res = fhir.Node{}
+	for p := range r.Body.Get("parameter").Each() {
+		switch p.Get("name").Str() {
+		case "resource":
+			if res = p.Get("resource"); !res.Exists() {
+				return res, "", nil, missing("resource")
+			}
+		case "mode":
+			mode = p.Get("valueCode").Str()
+		case "profile":
+			for _, k := range [...]string{"valueUri", "valueCanonical", "valueUrl"} {
+				if s := p.Get(k).Str(); s != "" {
+					profiles = append(profiles, s)
+				}
+			}
+		}
+	}
+	return res, mode, profiles, nil
+}
+
+func hasParameter(body fhir.Node, name string) bool {
+	for p := range body.Get("parameter").Each() {
+		if p.Get("name").Str() == name {
+			return true
+		}
+	}
+	return false
+}
+
+// deletion says whether the instance could be deleted: it must be there.
+func (r Request) deletion() ([]fault.Issue, error) {
+	if r.ID == "" {
+		return nil, fault.New(fault.Invalid, "mode delete is for instances").With(fault.Issue{Severity: "error", Code: "invalid", Key: "validate-mode",
+			Text: "mode=delete 只能用于具体资源", TextEN: "mode delete is for instances only"})
+	}
+	return nil, nil
+}
+
+// address compares the resource with the address it was sent to.
+func (r Request) address(res fhir.Node, mode string) (out []fault.Issue) {
+	add := func(key, expression, zh, en string) {
+		line, col := res.Tree().Position(res.Offset())
+		out = append(out, fault.Issue{Severity: "error", Code: "value", Key: key, Text: zh, TextEN: en, Expression: expression, Line: line, Col: col})
+	}
+	if rt := res.ResourceType(); r.Type != "" && rt != "" && rt != r.Type {
+		add("validate-type", rt, "资源类型 "+rt+" 与地址中的 "+r.Type+" 不一致", "the resource is a "+rt+" but the address says "+r.Type)
+	}
+	id := res.Get("id").Str()
+	if r.ID != "" && id != r.ID && (mode == "update" || id != "") {
+		add("validate-id", res.ResourceType()+".id", "资源的 id 与地址中的 "+r.ID+" 不一致", "the resource's id differs from "+r.ID+" in the address")
+	}
+	return out
+}
+
+func missing(name string) *fault.Error {
+	return fault.New(fault.Invalid, "missing parameter %s", name).With(fault.Issue{Severity: "error", Code: "required", Key: "parameter-missing",
+		Text: "缺少参数：" + name, TextEN: "missing parameter: " + name})
+}
