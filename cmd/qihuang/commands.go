@@ -10,6 +10,7 @@ func commands() []*cobra.Command {
 		setupCmd(),
 		fhirpathCmd(),
 		viewCmd(),
+		loadCmd(),
 		convertCmd(),
 		validateCmd(),
 	}
