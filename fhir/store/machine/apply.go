@@ -25,7 +25,34 @@ type applying struct {
 	resolved map[string]string
 	outcomes []store.Outcome
 
-	key, val []byte // scratch
+	index    []posting // changes of the index not yet in the batch
+	key, val []byte    // scratch
+}
+
+// posting is an index key to be set or deleted.
+type posting struct {
+	key    []byte
+	delete bool
+}
+
+// flush writes the collected index changes in key order: a batch in order goes
+// into the memtable at a fraction of the cost.
+func (a *applying) flush() error {
+	slices.SortFunc(a.index, func(x, y posting) int { return bytes.Compare(x.key, y.key) })
+	for _, p := range a.index {
+		a.key = indexKey(a.key, p.key)
+		var err error
+		if p.delete {
+			err = a.b.Delete(a.key)
+		} else {
+			err = a.b.Set(a.key, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	a.index = a.index[:0]
+	return nil
 }
 
 // guarded remembers the first I/O error of a batch: it must stop the machine,
@@ -37,6 +64,11 @@ type guarded struct {
 
 func (g *guarded) Get(dst, key []byte) ([]byte, bool, error) {
 	v, ok, err := g.Batch.Get(dst, key)
+	return v, ok, g.note(err)
+}
+
+func (g *guarded) Before(dst, key []byte) ([]byte, bool, error) {
+	v, ok, err := g.Batch.Before(dst, key)
 	return v, ok, g.note(err)
 }
 
@@ -147,8 +179,8 @@ func (a *applying) run(open bool) error {
 			}
 		}
 	}
-	if !open {
-		return nil
+	if err := a.flush(); err != nil || !open {
+		return err
 	}
 	if err := a.close(); err != nil {
 		return err
@@ -160,7 +192,7 @@ func (a *applying) run(open bool) error {
 			}
 		}
 	}
-	return nil
+	return a.flush()
 }
 
 // correct makes the contents again that were prepared on a wrong guess: another
@@ -264,7 +296,7 @@ func (a *applying) write(i int) error {
 // current reads the current version, nil if there never was one.
 func (a *applying) current(typ, id string) (*row, error) {
 	a.key = currentKey(a.key, typ, id)
-	val, ok, err := a.b.Get(nil, a.key)
+	val, ok, err := a.b.Before(nil, a.key) // no two ops write one resource
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -392,7 +424,7 @@ func (a *applying) store(typ, id string, cur, next *row, keys [][]byte, status i
 	return store.Outcome{Status: status, Changed: true, Version: next.toVersion(typ, id)}, nil
 }
 
-// reindex writes the difference between the keys of cur and the new ones.
+// reindex collects the difference between the keys of cur and the new ones.
 func (a *applying) reindex(typ, id string, cur *row, keys [][]byte) error {
 	var old [][]byte
 	if cur != nil && !cur.deleted() {
@@ -416,19 +448,15 @@ func (a *applying) reindex(typ, id string, cur *row, keys [][]byte) error {
 		default:
 			c = bytes.Compare(old[0], keys[0])
 		}
-		var err error
 		switch {
 		case c < 0:
-			a.key = indexKey(a.key, old[0])
-			err, old = a.b.Delete(a.key), old[1:]
+			a.index = append(a.index, posting{old[0], true})
+			old = old[1:]
 		case c > 0:
-			a.key = indexKey(a.key, keys[0])
-			err, keys = a.b.Set(a.key, nil), keys[1:]
+			a.index = append(a.index, posting{keys[0], false})
+			keys = keys[1:]
 		default:
 			old, keys = old[1:], keys[1:]
-		}
-		if err != nil {
-			return err
 		}
 	}
 	return nil

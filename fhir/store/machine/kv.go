@@ -24,6 +24,8 @@ type Batch interface {
 	// the batch was begun with overlay true.
 	Get(dst, key []byte) (value []byte, ok bool, err error)
 	Iter(lower, upper []byte) search.Iterator
+	// Before is Get on the state before the batch, fast for many keys.
+	Before(dst, key []byte) (value []byte, ok bool, err error)
 	// Set and Delete copy what they are given.
 	Set(key, value []byte) error
 	Delete(key []byte) error

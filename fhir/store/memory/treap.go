@@ -141,7 +141,10 @@ func (b *batch) seen() view {
 }
 
 func (b *batch) Get(dst, key []byte) ([]byte, bool, error) { return b.seen().Get(dst, key) }
-func (b *batch) Iter(lower, upper []byte) search.Iterator  { return b.seen().Iter(lower, upper) }
+func (b *batch) Before(dst, key []byte) ([]byte, bool, error) {
+	return get(b.base, dst, key)
+}
+func (b *batch) Iter(lower, upper []byte) search.Iterator { return b.seen().Iter(lower, upper) }
 
 func (b *batch) Set(key, value []byte) error {
 	b.root = insert(b.root, &node{key: slices.Clone(key), val: slices.Clone(value), prio: maphash.Bytes(b.kv.seed, key)})

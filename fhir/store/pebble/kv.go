@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -18,9 +19,9 @@ func (k *kv) View() machine.View                        { return view{k.db.NewSn
 func (k *kv) Begin(overlay bool) machine.Batch {
 	if overlay {
 		b := k.db.NewIndexedBatch()
-		return &batch{Batch: b, reads: b}
+		return &batch{Batch: b, db: k.db, reads: b}
 	}
-	return &batch{Batch: k.db.NewBatch(), reads: k.db}
+	return &batch{Batch: k.db.NewBatch(), db: k.db, reads: k.db}
 }
 
 func get(r pebble.Reader, dst, key []byte) ([]byte, bool, error) {
@@ -50,7 +51,44 @@ func (v view) Iter(lower, upper []byte) search.Iterator  { return iter(v.Snapsho
 
 type batch struct {
 	*pebble.Batch
+	db    *pebble.DB
 	reads pebble.Reader
+
+	// points answers Before from the second key on. New resources are not
+	// there, and an iterator finds that out from the filters of every level,
+	// where pebble's own Get reads a block of the last one.
+	points *pebble.Iterator
+	asked  bool
+}
+
+// Before implements machine.Batch. The database has one writer, so its latest
+// state is the one before the batch.
+func (b *batch) Before(dst, key []byte) ([]byte, bool, error) {
+	if !b.asked {
+		b.asked = true
+		return get(b.db, dst, key)
+	}
+	if b.points == nil {
+		it, err := b.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
+		if err != nil {
+			return nil, false, err
+		}
+		b.points = it
+	}
+	if !b.points.SeekPrefixGE(key) || !bytes.Equal(b.points.Key(), key) {
+		return nil, false, b.points.Error()
+	}
+	val, err := b.points.ValueAndErr()
+	return append(dst[:0], val...), err == nil, err
+}
+
+func (b *batch) closePoints() error {
+	if b.points == nil {
+		return nil
+	}
+	it := b.points
+	b.points = nil
+	return it.Close()
 }
 
 func (b *batch) Get(dst, key []byte) ([]byte, bool, error) { return get(b.reads, dst, key) }
@@ -59,6 +97,9 @@ func (b *batch) Set(key, value []byte) error               { return b.Batch.Set(
 func (b *batch) Delete(key []byte) error                   { return b.Batch.Delete(key, nil) }
 
 func (b *batch) Commit() error {
+	if err := b.closePoints(); err != nil {
+		return err
+	}
 	err := b.Batch.Commit(pebble.NoSync)
 	if err == nil {
 		err = b.Batch.Close()
@@ -68,6 +109,7 @@ func (b *batch) Commit() error {
 }
 
 func (b *batch) Discard() {
+	b.closePoints()
 	if b.Batch != nil {
 		b.Batch.Close()
 		b.Batch = nil

@@ -33,7 +33,7 @@ type Config struct {
 // Default returns the configuration for a database in dir: about 200 MB of
 // memory, and a replay of at most some 64 MB of writes after a crash.
 func Default(dir string) Config {
-	return Config{Dir: dir, CacheBytes: 96 << 20, MemTable: 32 << 20, FlushEvery: 30 * time.Second}
+	return Config{Dir: dir, CacheBytes: 96 << 20, MemTable: 64 << 20, FlushEvery: 30 * time.Second}
 }
 
 // Validate reports what is wrong with c.
@@ -87,7 +87,7 @@ func options(cfg Config, cache *pebble.Cache) *pebble.Options {
 		FormatMajorVersion:          pebble.FormatNewest,
 		MemTableSize:                cfg.MemTable,
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       24,
 		MaxOpenFiles:                1000,
 		LBaseMaxBytes:               64 << 20,
