@@ -12,6 +12,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
+	"github.com/qihuang-health/qihuang/fhir/patch"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store/pebble"
 	"github.com/qihuang-health/qihuang/fhir/terminology"
@@ -131,6 +132,7 @@ func (h *hub) openStore(ctx context.Context) error {
 	}
 	cfg := pebble.Default(h.dir("fhir"))
 	cfg.Config.Log, cfg.Indexer, cfg.Clock, cfg.Logger = log, h.search, h.clock, h.log
+	cfg.Patcher = patch.New(h.paths)
 	if h.store, err = pebble.Open(cfg); err != nil {
 		return err
 	}
