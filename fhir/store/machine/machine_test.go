@@ -1,0 +1,131 @@
+package machine
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/definitions"
+	"github.com/qihuang-health/qihuang/fhir/fhirpath"
+	"github.com/qihuang-health/qihuang/fhir/search"
+)
+
+func indexed(t testing.TB) *Machine {
+	t.Helper()
+	model, err := definitions.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &Machine{cfg: Config{Indexer: search.NewEngine(model, fhirpath.NewEngine(model))}.Defaults()}
+	m.parsers.New = func() any { return &fhir.Parser{} }
+	return m
+}
+
+// Moving a prepared content to another lastUpdated gives the same bytes and
+// keys as preparing it for that time.
+func TestRetimeIsFill(t *testing.T) {
+	m := indexed(t)
+	for _, src := range []string{
+		`{"resourceType":"Patient","name":[{"family":"李","given":["时珍"]}],"birthDate":"1518-07-03"}`,
+		`{"resourceType":"Patient","meta":{"tag":[{"code":"x"}],"lastUpdated":"1999-01-01T00:00:00Z"}}`,
+		`{"resourceType":"Observation","status":"final","effectiveDateTime":"2026-11-22","code":{"text":"脉象"},"valueString":"弦"}`,
+		`{"resourceType":"Encounter","period":{"start":"2026-11-22T08:00:00+08:00"}}`,
+	} {
+		tree, err := fhir.Parse([]byte(src))
+		if err != nil {
+			t.Fatal(err)
+		}
+		typ := tree.Root().ResourceType()
+		const t1, t2 = 1_700_000_000_000, 1_763_800_000_123
+		var moved, direct content
+		if err := m.fill(&moved, []byte(src), typ, "a", nil, t1, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.retime(&moved, typ, "a", t1, t2); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.fill(&direct, []byte(src), typ, "a", nil, t2, nil); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(moved.json, direct.json) {
+			t.Errorf("json\n%s\n%s", moved.json, direct.json)
+		}
+		slices.SortFunc(moved.keys, bytes.Compare)
+		slices.SortFunc(direct.keys, bytes.Compare)
+		if !slices.EqualFunc(moved.keys, direct.keys, bytes.Equal) {
+			t.Errorf("%s: keys\n%q\n%q", src, moved.keys, direct.keys)
+		}
+		if v := direct.versioned(12); !bytes.Contains(v, []byte(`"versionId":"12"`)) {
+			t.Errorf("version: %s", v)
+		}
+	}
+}
+
+func TestSame(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{`{"a":1,"b":[1,2]}`, `{ "b":[1,2], "a":1 }`, true},
+		{`{"a":1}`, `{"a":1.0}`, false},
+		{`{"a":"\u4e2d"}`, `{"a":"中"}`, true},
+		{`{"a":[1,2]}`, `{"a":[2,1]}`, false},
+		{`{"a":1}`, `{"a":1,"b":2}`, false},
+		{`{"meta":{"versionId":"1","lastUpdated":"x","tag":[1]}}`, `{"meta":{"tag":[1],"versionId":"2"}}`, true},
+		{`{"meta":{"versionId":"1","tag":[1]}}`, `{"meta":{"tag":[2],"versionId":"1"}}`, false},
+		{`{"x":{"versionId":"1"}}`, `{"x":{"versionId":"2"}}`, false},
+		{`{"a":null}`, `{"a":"null"}`, false},
+	} {
+		a, _ := fhir.Parse([]byte(c.a))
+		b, _ := fhir.Parse([]byte(c.b))
+		if got := same(a.Root(), b.Root()); got != c.want {
+			t.Errorf("%s ~ %s: %v", c.a, c.b, got)
+		}
+	}
+}
+
+func TestConditionalReference(t *testing.T) {
+	for ref, want := range map[string]bool{"Patient?identifier=1": true, "Patient/1": false, "?a=1": false, "http://x/Patient?a=b": false,
+		"urn:uuid:1?x": false, "patient?x=1": false, "#a?b": false, "": false} {
+		if _, _, ok := conditional(ref); ok != want {
+			t.Errorf("%q: %v", ref, ok)
+		}
+	}
+}
+
+func TestValidID(t *testing.T) {
+	for id, want := range map[string]bool{"a": true, "A-1.b": true, "a_b": false, "": false, "中": false, string(make([]byte, 65)): false, "a/b": false} {
+		if ValidID(id) != want {
+			t.Errorf("%q", id)
+		}
+	}
+	if id := derivedID("tx", 1); !ValidID(id) || len(id) != 36 || id == derivedID("tx", 2) || id != derivedID("tx", 1) {
+		t.Errorf("derived id %q", id)
+	}
+}
+
+// FuzzFill: whatever parses comes out as the same resource with its stamps.
+func FuzzFill(f *testing.F) {
+	m := indexed(f)
+	f.Add([]byte(`{"resourceType":"Patient","id":"x","meta":{"versionId":"3"},"link":{"reference":"urn:uuid:1"}}`))
+	f.Add([]byte(`{"meta":null,"resourceType":"Patient"}`))
+	f.Add([]byte(`{"text":{"div":"<a href=\"urn:uuid:1\">"},"resourceType":"Patient","id":null}`))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		var c content
+		if err := m.fill(&c, src, "Patient", "a", links{"urn:uuid:1": "Patient/p"}, 1e12, nil); err != nil || c.open {
+			return
+		}
+		tree, err := fhir.Parse(c.json)
+		if err != nil {
+			t.Fatalf("%q became %q: %v", src, c.json, err)
+		}
+		root := tree.Root()
+		if root.Get("id").Str() != "a" || root.Path("meta", "versionId").Str() != "1" || root.Path("meta", "lastUpdated").Str() != "2001-09-09T01:46:40.000Z" {
+			t.Fatalf("%q became %q", src, c.json)
+		}
+		if v := c.versioned(1234567); string(v[c.verAt:c.verAt+7]) != "1234567" {
+			t.Fatalf("version in %q", v)
+		}
+	})
+}
