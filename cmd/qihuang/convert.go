@@ -152,6 +152,9 @@ func complain(w io.Writer, file string, err error) {
 		if is.Expression != "" {
 			where += ": " + is.Expression
 		}
+		if is.Hint != "" {
+			is.Text += "（" + is.Hint + "）"
+		}
 		fmt.Fprintf(w, "%s: %s\n", where, is.Text)
 	}
 }

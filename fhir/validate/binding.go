@@ -4,6 +4,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/terminology"
+	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
 // binding checks a coded value against its value set
@@ -89,7 +90,7 @@ func (w *walk) outside(n fhir.Node, shown, valueSet, severity string) {
 		return
 	}
 	if codes := w.v.terms.Codes(valueSet, 40); len(codes) > 0 {
-		if f.hint = didYouMean(n.Str(), codes); f.hint == "" && len(codes) <= 12 {
+		if f.hint = fault.DidYouMean(n.Str(), codes); f.hint == "" && len(codes) <= 12 {
 			f.hint = "one of"
 			for _, c := range codes {
 				f.hint += " " + c

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
 // bundle checks what holds for a Bundle as a whole, beside the bdl invariants
@@ -72,7 +73,7 @@ func (w *walk) requestURL(e, url, res fhir.Node) {
 	if !w.v.model.IsResource(typ) {
 		if typ != "metadata" {
 			w.reportAt(url, "url", finding{code: "value", key: "request-url", zh: "请求地址中没有这种资源类型：" + quote(typ), en: "no such resource type in the request URL: " + quote(typ),
-				hint: didYouMean(typ, w.v.model.Resources())})
+				hint: fault.DidYouMean(typ, w.v.model.Resources())})
 		}
 		return
 	}

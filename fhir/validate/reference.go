@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
 const structureBase = "http://hl7.org/fhir/StructureDefinition/"
@@ -107,7 +108,7 @@ func (w *walk) literal(ref fhir.Node, s string) (string, bool) {
 	}
 	f := finding{code: "value", key: "reference-format", zh: quote(s) + " 不是合法的引用，应为 类型/id、绝对地址、urn: 或 #id", en: quote(s) + " is not a reference: use Type/id, an absolute URL, urn:… or #id"}
 	if n >= 2 {
-		f.hint = didYouMean(parts[0], w.v.model.Resources())
+		f.hint = fault.DidYouMean(parts[0], w.v.model.Resources())
 	}
 	w.reportAt(ref, "reference", f)
 	return "", false

@@ -146,7 +146,7 @@ func TestPrimitives(t *testing.T) {
 
 func TestDidYouMean(t *testing.T) {
 	for got, want := range map[string]string{"brithDate": "birthDate", "Gender": "gender", "adress": "address", "xyz": "", "nme": "name"} {
-		hint := didYouMean(got, []string{"birthDate", "gender", "address", "name", "photo"})
+		hint := fault.DidYouMean(got, []string{"birthDate", "gender", "address", "name", "photo"})
 		if want == "" && hint != "" || want != "" && !strings.Contains(hint, `"`+want+`"`) {
 			t.Errorf("%s: %q, want %q", got, hint, want)
 		}

@@ -45,7 +45,7 @@ func (w *walk) resource(n fhir.Node) *schema {
 	s := w.v.schemas[rt.Str()]
 	if s == nil || !w.v.model.IsResource(rt.Str()) {
 		w.reportAt(rt, "resourceType", finding{code: "structure", key: "resource-type-unknown", zh: "R4 中没有资源类型 " + quote(rt.Str()),
-			en: "no such resource type in R4: " + quote(rt.Str()), hint: didYouMean(rt.Str(), w.v.model.Resources())})
+			en: "no such resource type in R4: " + quote(rt.Str()), hint: fault.DidYouMean(rt.Str(), w.v.model.Resources())})
 		return nil
 	}
 	w.enter(nil, s.typ)
@@ -109,7 +109,7 @@ func (s *schema) isResource() bool { return s.typ.IsA("Resource") }
 
 func (w *walk) unknown(c fhir.Node, s *schema) {
 	w.reportAt(c, c.Key(), finding{code: "structure", key: "unknown-property", zh: s.typ.Name + " 没有属性 " + quote(c.Key()),
-		en: s.typ.Name + " has no property " + quote(c.Key()), hint: didYouMean(c.Key(), s.typ.JSONNames())})
+		en: s.typ.Name + " has no property " + quote(c.Key()), hint: fault.DidYouMean(c.Key(), s.typ.JSONNames())})
 }
 
 func (w *walk) twice(c fhir.Node, m *member) {

@@ -56,7 +56,7 @@ type member struct {
 	ref          *definitions.TypeRef
 }
 
-func (w *xmlWriter) fail(n fhir.Node, key, zh, en string) error {
+func (w *xmlWriter) fail(n fhir.Node, key, zh, en string) *fault.Error {
 	line, col := n.Tree().Position(n.KeyOffset())
 	var b strings.Builder
 	for i, s := range w.path {
@@ -82,7 +82,9 @@ func (w *xmlWriter) resource(n fhir.Node, root bool) error {
 		if n.Kind() != fhir.Object {
 			return w.absent(n)
 		}
-		return w.fail(n, "unknown-type", "未知的资源类型："+clip(name), "unknown resource type")
+		err := w.fail(n, "unknown-type", "未知的资源类型："+clip(name), "unknown resource type")
+		err.Issues[0].Hint = fault.DidYouMean(name, w.m.Resources())
+		return err
 	}
 	if root {
 		w.push(name, -1)
@@ -161,7 +163,9 @@ func (w *xmlWriter) collect(n fhir.Node, t *definitions.Type, base int) error {
 		}
 		el, ref := t.JSONElement(key)
 		if el == nil {
-			return w.fail(c, "unknown-property", t.Name+" 没有元素 "+clip(key), t.Name+" has no element "+clip(key))
+			err := w.fail(c, "unknown-property", t.Name+" 没有元素 "+clip(key), t.Name+" has no element "+clip(key))
+			err.Issues[0].Hint = fault.DidYouMean(key, t.JSONNames())
+			return err
 		}
 		name, isExtra := strings.CutPrefix(key, "_")
 		m := w.find(base, name)

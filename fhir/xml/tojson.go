@@ -38,10 +38,17 @@ type jsonWriter struct {
 }
 
 // fail makes the error for a place in the document.
-func fail(e *xmlread.Element, key, zh, en string) error {
+func fail(e *xmlread.Element, key, zh, en string) *fault.Error {
 	line, col := e.Position()
 	return fault.New(fault.Invalid, "FHIR XML").With(fault.Issue{Severity: "error", Code: "structure", Key: key,
 		Text: zh, TextEN: en, Expression: place(e), Line: line, Col: col})
+}
+
+// unknown makes the error for a name that the type does not have.
+func unknown(e *xmlread.Element, t *definitions.Type, name string) error {
+	err := fail(e, "unknown-property", t.Name+" 没有元素 "+clip(name), t.Name+" has no element "+clip(name))
+	err.Issues[0].Hint = fault.DidYouMean(name, t.JSONNames())
+	return err
 }
 
 // place is the FHIRPath of an element: names with indexes from 0 where there are
@@ -70,7 +77,9 @@ func (j *jsonWriter) resource(e *xmlread.Element) error {
 		return fail(e, "xml-namespace", "元素不在 FHIR 命名空间（"+Namespace+"）中", "not in the FHIR namespace")
 	}
 	if t == nil || t.Kind != definitions.Resource || t.Abstract {
-		return fail(e, "unknown-type", "未知的资源类型："+clip(e.Name.Local), "unknown resource type")
+		err := fail(e, "unknown-type", "未知的资源类型："+clip(e.Name.Local), "unknown resource type")
+		err.Issues[0].Hint = fault.DidYouMean(e.Name.Local, j.m.Resources())
+		return err
 	}
 	j.out = append(append(append(j.out, `{"resourceType":"`...), t.Name...), '"')
 	if err := j.members(e, t, true); err != nil {
@@ -123,7 +132,7 @@ func check(group []*xmlread.Element, t *definitions.Type, el *definitions.Elemen
 	e := group[0]
 	switch {
 	case el == nil || el.Attribute || strings.HasPrefix(e.Name.Local, "_"):
-		return fail(e, "unknown-property", t.Name+" 没有元素 "+clip(e.Name.Local), t.Name+" has no element "+clip(e.Name.Local))
+		return unknown(e, t, e.Name.Local)
 	case e.Name.Space != Namespace && !(e.Name.Space == XHTML && e.Name.Local == "div"):
 		return fail(e, "xml-namespace", "元素不在 FHIR 命名空间（"+Namespace+"）中", "not in the FHIR namespace")
 	case el.Order <= last:

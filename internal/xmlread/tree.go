@@ -30,6 +30,7 @@ func Parse(data []byte, limits Limits) (*Doc, error) {
 	}
 	doc := &Doc{Source: r.src, reader: r}
 	var top *Element
+	var mem slabs
 	for {
 		tok, err := r.Next()
 		if err != nil {
@@ -39,7 +40,8 @@ func Parse(data []byte, limits Limits) (*Doc, error) {
 		case EOF:
 			return doc, nil
 		case Start:
-			e := &Element{Name: tok.Name, Attrs: append([]Attr(nil), tok.Attrs...), Parent: top, Start: tok.Start, doc: doc}
+			e := mem.element()
+			*e = Element{Name: tok.Name, Attrs: mem.keep(tok.Attrs), Parent: top, Start: tok.Start, doc: doc}
 			if top == nil {
 				doc.Root = e
 			} else {
@@ -56,6 +58,37 @@ func Parse(data []byte, limits Limits) (*Doc, error) {
 			top.addText(tok.Text)
 		}
 	}
+}
+
+// slabs hand out elements and attributes from larger pieces of memory.
+type slabs struct {
+	elements []Element
+	attrs    []Attr
+}
+
+const slab = 64
+
+func (m *slabs) element() *Element {
+	if len(m.elements) == 0 {
+		m.elements = make([]Element, slab)
+	}
+	e := &m.elements[0]
+	m.elements = m.elements[1:]
+	return e
+}
+
+func (m *slabs) keep(attrs []Attr) []Attr {
+	n := len(attrs)
+	if n == 0 {
+		return nil
+	}
+	if len(m.attrs) < n {
+		m.attrs = make([]Attr, max(slab, n))
+	}
+	kept := m.attrs[:n:n]
+	copy(kept, attrs)
+	m.attrs = m.attrs[n:]
+	return kept
 }
 
 // addText keeps a single piece shared with the document and copies from the second.
