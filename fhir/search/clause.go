@@ -197,7 +197,7 @@ func (b *builder) ofType(l *leaf, v string) error {
 
 // concepts adds the codes that terminology gives for :in, :above and :below.
 func (b *builder) concepts(l *leaf, modifier string, c coded, whole string) error {
-	terms := b.e.terms
+	terms := b.terms
 	if terms == nil {
 		return invalid("no-terminology", "本服务器未接入术语服务，不支持修饰符 :"+modifier,
 			"modifier :"+modifier+" needs the terminology service, which is not connected", "")

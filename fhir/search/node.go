@@ -58,11 +58,12 @@ func or(t *typeTable, kids []*node) *node {
 
 // builder turns a parsed query into nodes.
 type builder struct {
-	ctx  context.Context
-	e    *Engine
-	ix   Index
-	now  time.Time
-	zone *time.Location
+	ctx   context.Context
+	e     *Engine
+	ix    Index
+	terms Terminology // nil: what needs it is refused
+	now   time.Time
+	zone  *time.Location
 }
 
 // param builds one name=value on a type.
@@ -92,6 +93,8 @@ func (b *builder) named(t *typeTable, name *query.Name, value string, depth int)
 		return b.identities(t, name, value)
 	case "_list":
 		return b.list(t, value)
+	case "_filter":
+		return b.filter(t, value)
 	}
 	p := t.byCode[name.Code]
 	if p == nil {

@@ -64,7 +64,7 @@ func (e *Engine) Search(ctx context.Context, ix Index, req Request) (*Page, erro
 	}
 	s := &searcher{run: e.newRun(ctx, ix), req: req, page: &Page{}}
 	defer e.pool.Put(s.x)
-	s.b = &builder{ctx: ctx, e: e, ix: ix, now: req.Now, zone: req.Zone}
+	s.b = &builder{ctx: ctx, e: e, ix: ix, terms: e.terms, now: req.Now, zone: req.Zone}
 	if s.b.zone == nil {
 		s.b.zone = e.cfg.Zone
 	}
@@ -81,7 +81,8 @@ func (e *Engine) Search(ctx context.Context, ix Index, req Request) (*Page, erro
 }
 
 // IDs returns the ids of up to limit resources that match, in the order of ids:
-// for conditional operations, which may not use controls such as _sort.
+// for conditional operations. What terminology would decide is refused: the
+// answer must be the same on every node that applies the same log.
 func (e *Engine) IDs(ctx context.Context, ix Index, typ, q string, limit int) ([]string, error) {
 	params, err := query.Parse(q)
 	if err != nil {
@@ -128,7 +129,7 @@ type searcher struct {
 }
 
 // controls are the parameters that are no conditions.
-var controls = []string{"_id", "_list", "_has", "_sort", "_count", "_total", "_summary", "_elements", "_include",
+var controls = []string{"_id", "_list", "_filter", "_has", "_sort", "_count", "_total", "_summary", "_elements", "_include",
 	"_revinclude", "_contained", "_containedType", "_format", "_pretty", "_type"}
 
 func isControl(name string) bool {

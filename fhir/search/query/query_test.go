@@ -70,3 +70,35 @@ func FuzzQuery(f *testing.F) {
 		}
 	})
 }
+
+func TestParseFilter_ok(t *testing.T) {
+	f, err := ParseFilter(`name eq "a \"b\"" and not (x:Patient[y pr true].z-q gt 3) or _id eq 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	and := f.Kids[0]
+	if f.Op != "or" || and.Op != "and" || and.Kids[0].Text != `a "b"` || and.Kids[1].Op != "not" {
+		t.Errorf("wrong shape: %+v", f)
+	}
+	path := and.Kids[1].Kids[0].Path
+	if len(path) != 2 || path[0].Code != "x" || path[0].Type != "Patient" || path[0].Where.Op != "pr" || path[1].Code != "z-q" {
+		t.Errorf("wrong path: %+v", path)
+	}
+}
+
+func TestParseFilter_bad(t *testing.T) {
+	for _, s := range []string{"", "name", "name eq", "name is x", "(name eq a", "name eq a)", "not name eq a", `name eq "a`, "a[b eq c eq d", "and", "name eq a b"} {
+		if _, err := ParseFilter(s); err == nil {
+			t.Errorf("ParseFilter(%q) is accepted", s)
+		}
+	}
+}
+
+func FuzzFilter(f *testing.F) {
+	f.Add(`name eq "a" and not (x:Patient[y pr true].z gt 3) or _id eq 1`)
+	f.Fuzz(func(t *testing.T, s string) {
+		if x, err := ParseFilter(s); (x == nil) == (err == nil) {
+			t.Errorf("ParseFilter(%q) = %v, %v", s, x, err)
+		}
+	})
+}
