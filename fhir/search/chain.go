@@ -7,6 +7,26 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/search/key"
 )
 
+// openChain walks the resources whose reference leads to something a kid holds
+// for: merged if few are referred to, else collected.
+func (r *run) openChain(n *node) cursor {
+	u := &unionCursor{}
+	for _, k := range n.kids {
+		c := r.open(k)
+		for c.next() {
+			if len(u.parts) == maxUnion {
+				c.close()
+				u.close()
+				return &setCursor{ids: r.chained(n).ids}
+			}
+			u.parts = append(u.parts, r.span(exactly(appendTarget(n.param.prefix(key.Ref), k.typ.name, key.ID(c.id())))))
+		}
+		c.close()
+	}
+	n.how = "targets first, merge"
+	return u
+}
+
 // chained collects the resources whose reference leads to something a kid
 // holds for.
 func (r *run) chained(n *node) *idSet {
@@ -96,8 +116,20 @@ func (r *run) references(p *param, prefix []byte) []target {
 	return out
 }
 
-// openHas collects what the resources a kid holds for refer to.
+// openHas collects what the resources a kid holds for refer to; where there are
+// many of them to few of us, the referrers of each of us are looked at.
 func (r *run) openHas(n *node) cursor {
+	inner := n.kids[0]
+	if r.count(n.typ)*costPair < inner.est*costResource {
+		return &joinCursor{r: r, lead: r.span(listed(n.typ, nil)), tests: []func([]byte) bool{r.pairs(n)}}
+	}
+	return r.openReferred(n)
+}
+
+// costPair is what it costs to look for a common id in two postings.
+const costPair = 100
+
+func (r *run) openReferred(n *node) cursor {
 	n.how = "referrers first"
 	inner := n.kids[0]
 	out := &idSet{}
@@ -117,28 +149,38 @@ func (r *run) openHas(n *node) cursor {
 	return &joinCursor{r: r, lead: &setCursor{ids: out.close().ids}, tests: []func([]byte) bool{r.listedTest(n.typ)}}
 }
 
-// testHas joins the referrers of one resource with what the kid holds for.
+// testHas tests with the referred collected beforehand, or one by one.
 func (r *run) testHas(n *node, about int) func(id []byte) bool {
-	inner := n.kids[0]
-	if inner.est < about*8 {
-		set := &idSet{}
-		c := r.openHas(n)
-		for c.next() {
-			set.add(c.id())
-		}
-		c.close()
-		return set.close().has
+	if n.kids[0].est*costResource > about*costPair {
+		return r.pairs(n)
 	}
+	set := &idSet{}
+	c := r.openReferred(n)
+	for c.next() {
+		set.add(c.id())
+	}
+	c.close()
+	return set.close().has
+}
+
+// pairs looks for an id that the referrers of a resource and what the kid holds
+// for have in common.
+func (r *run) pairs(n *node) func(id []byte) bool {
 	n.how = "referrers of each"
-	test := r.test(inner, unbounded-1)
+	inner := n.kids[0]
+	var test func([]byte) bool
+	if !r.walks(inner) {
+		test = r.test(inner, unbounded-1)
+	}
 	return func(id []byte) bool {
-		s := exactly(appendTarget(n.param.prefix(key.Ref), n.typ.name, key.ID(id)))
-		r.spend(costSeek)
-		found := false
-		r.each(&s, func(from []byte) bool {
-			found = test(from)
-			return !found
-		})
-		return found
+		refs := r.span(exactly(appendTarget(n.param.prefix(key.Ref), n.typ.name, key.ID(id))))
+		c := &joinCursor{r: r, lead: refs}
+		if test == nil {
+			c.parts = []cursor{r.span(inner.leaf.spans[0])}
+		} else {
+			c.tests = []func([]byte) bool{test}
+		}
+		defer c.close()
+		return c.next()
 	}
 }

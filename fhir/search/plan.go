@@ -19,15 +19,7 @@ func (r *run) estimate(n *node) int {
 	n.est = 0
 	switch n.op {
 	case opLeaf:
-		r.refine(n.leaf)
-		for i := range n.leaf.spans {
-			n.est += r.size(&n.leaf.spans[i], n.bits)
-			if i == 2*maxUnion {
-				n.est = n.est / (i + 1) * len(n.leaf.spans)
-				break
-			}
-		}
-		n.est = min(n.est, 2*r.count(n.typ))
+		r.estimateLeaf(n)
 	case opAll:
 		n.est = r.count(n.typ)
 	case opIDs:
@@ -44,15 +36,37 @@ func (r *run) estimate(n *node) int {
 	case opNot:
 		r.estimate(n.kids[0])
 		n.est = r.count(n.typ)
-	case opChain, opHas:
+	case opChain: // as many refer to each target as to any
 		for _, k := range n.kids {
-			n.est += r.estimate(k) + 1
+			each := r.count(n.typ)/max(1, r.count(k.typ)) + 1
+			n.est = min(unbounded, n.est+r.estimate(k)*each)
 		}
-		if n.op == opChain { // how many refer to each is not known
-			n.est *= 8
-		}
+	case opHas:
+		n.est = min(r.estimate(n.kids[0]), r.count(n.typ))
 	}
 	return n.est
+}
+
+// estimateLeaf adds up the spans. If they are so short that it has read them to
+// their ends, it keeps what it found.
+func (r *run) estimateLeaf(n *node) {
+	r.refine(n.leaf)
+	found, whole := &idSet{}, true
+	for i := range n.leaf.spans {
+		size, all := r.size(&n.leaf.spans[i], n.bits, found)
+		n.est += size
+		whole = whole && all
+		if i == 2*maxUnion {
+			n.est, whole = n.est/(i+1)*len(n.leaf.spans), false
+			break
+		}
+	}
+	if whole && !n.bits {
+		n.leaf.found = found.close()
+		n.est = len(n.leaf.found.ids)
+		return
+	}
+	n.est = min(n.est, 2*r.count(n.typ))
 }
 
 // count guesses how many resources of a type there are, once for a search.
@@ -60,7 +74,7 @@ func (r *run) count(t *typeTable) int {
 	n, ok := r.counts[t]
 	if !ok {
 		s := listed(t, nil)
-		n = r.size(&s, true)
+		n, _ = r.size(&s, true, nil)
 		r.counts[t] = n
 	}
 	return n
@@ -68,15 +82,19 @@ func (r *run) count(t *typeTable) int {
 
 // size guesses how many keys a span has. It reads a few; if there are more it
 // takes them for evenly spread: the ids over the range of UUIDs, or the values
-// between the span's bounds. filtered counts keys that do not match, too.
-func (r *run) size(s *span, filtered bool) int {
-	n, at := 0, common(s)
+// between the span's bounds. filtered counts keys that do not match, too;
+// otherwise the ids are added to found. all tells that there are no more.
+func (r *run) size(s *span, filtered bool, found *idSet) (n int, all bool) {
+	at := common(s)
 	whole := span{lower: s.lower, upper: s.upper, cut: func(k []byte) ([]byte, bool) {
-		if !filtered && s.cut != nil {
-			_, ok := s.cut(k)
-			return k[at:], ok
+		if filtered {
+			return k[at:], true
 		}
-		return k[at:], true
+		id, ok := s.id(k)
+		if ok {
+			found.add(id)
+		}
+		return k[at:], ok
 	}}
 	var first, last uint64
 	r.each(&whole, func(rest []byte) bool {
@@ -87,13 +105,13 @@ func (r *run) size(s *span, filtered bool) int {
 		return n < probe
 	})
 	if n < probe {
-		return n
+		return n, true
 	}
 	end := ^uint64(0)
 	if !s.ascending && len(s.upper) > at && len(s.upper) >= len(s.lower) {
 		end = place(s.upper[at:])
 	}
-	return int(min(unbounded, float64(n)*max(1, float64(end-first)/float64(max(last-first, 1)))))
+	return int(min(unbounded, float64(n)*max(1, float64(end-first)/float64(max(last-first, 1))))), false
 }
 
 // common returns how many bytes all keys of a span share, a UUID's mark included.
@@ -143,7 +161,7 @@ func (r *run) join(n *node) cursor {
 
 // walks reports whether a node is one span whose ids ascend.
 func (r *run) walks(k *node) bool {
-	return k.op == opLeaf && !k.leaf.strict && !k.bits && len(k.leaf.spans) == 1 && k.leaf.spans[0].ascending
+	return k.op == opLeaf && !k.leaf.strict && !k.bits && k.leaf.found == nil && len(k.leaf.spans) == 1 && k.leaf.spans[0].ascending
 }
 
 // test returns a function that tells whether a node holds for an id. about is
@@ -181,6 +199,10 @@ func (r *run) test(n *node, about int) func(id []byte) bool {
 }
 
 func (r *run) testLeaf(n *node, about int) func(id []byte) bool {
+	if n.leaf.found != nil && !n.leaf.strict {
+		n.how = "collected"
+		return n.leaf.found.has
+	}
 	r.refine(n.leaf)
 	if !n.leaf.strict && n.est/costResource <= about && !n.bits {
 		n.how = "collect"

@@ -106,7 +106,7 @@ func (r *run) open(n *node) cursor {
 		test := r.test(n.kids[0], unbounded)
 		return &joinCursor{r: r, lead: r.span(listed(n.typ, nil)), tests: []func([]byte) bool{func(id []byte) bool { return !test(id) }}}
 	case opChain:
-		return &setCursor{ids: r.chained(n).ids}
+		return r.openChain(n)
 	}
 	return r.openHas(n)
 }
@@ -125,6 +125,10 @@ func (r *run) openLeaf(n *node) cursor {
 		return &joinCursor{r: r, lead: lead, tests: []func([]byte) bool{func(id []byte) bool {
 			return r.load(n.typ, id) && n.leaf.recheck(r.x)
 		}}}
+	}
+	if n.leaf.found != nil {
+		n.how = "collected"
+		return &setCursor{ids: n.leaf.found.ids}
 	}
 	spans := n.leaf.spans
 	if len(spans) == 1 && spans[0].ascending {
@@ -147,6 +151,9 @@ func (r *run) openLeaf(n *node) cursor {
 
 // collect reads every id of a leaf's spans.
 func (r *run) collect(l *leaf) *idSet {
+	if l.found != nil {
+		return l.found
+	}
 	set := &idSet{}
 	for i := range l.spans {
 		r.each(&l.spans[i], func(id []byte) bool { set.add(id); return true })
@@ -201,17 +208,10 @@ func (r *run) refine(l *leaf) {
 
 // listedTest tells whether a resource of the type exists.
 func (r *run) listedTest(t *typeTable) func(id []byte) bool {
-	all := listed(t, nil)
-	var buf []byte
 	return func(id []byte) bool {
 		r.spend(costSeek)
-		buf = append(append(append(buf[:0], all.lower...), id...), 0)
-		it := r.ix.Iter(buf, all.upper)
-		defer func() { r.closed(it.Close()) }()
-		if !it.Next() {
-			return false
-		}
-		found, ok := all.id(it.Key())
-		return ok && bytes.Equal(found, id)
+		_, ok, err := r.ix.Resource(t.name, key.ID(id))
+		r.closed(err)
+		return ok
 	}
 }

@@ -116,6 +116,7 @@ type leaf struct {
 	spans  []span
 	tests  []func(x *emitter) bool // one for each alternative; x holds the resource
 	strict bool
+	found  *idSet // every id in the spans, if the planner has read them; else nil
 }
 
 // recheck reports whether the resource in x passes one of the tests.

@@ -79,7 +79,7 @@ func (s *searcher) walkTotal() {
 		s.page.Total = &s.pos.total
 		return
 	}
-	if s.total == "" && s.nodes[0].est > totalBudget {
+	if s.total == "" && s.nodes[0].est > totalBudget/costSeek {
 		return
 	}
 	if s.total == "estimate" {
