@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/definitions"
+	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/fhir/store/machine"
@@ -32,9 +34,11 @@ type hub struct {
 	at   time.Time // when the next message is received
 }
 
-func newHub(t *testing.T) *hub {
+func newHub(t *testing.T) *hub { t.Helper(); return newHubOn(t, storetest.Indexer{}) }
+
+func newHubOn(t *testing.T, ix store.Indexer) *hub {
 	t.Helper()
-	st, err := memory.New(machine.Config{Indexer: storetest.Indexer{}, Clock: clock.System{}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}.Defaults())
+	st, err := memory.New(machine.Config{Indexer: ix, Clock: clock.System{}, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}.Defaults())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,34 +264,17 @@ func TestHandle_bad(t *testing.T) {
 	}
 }
 
-// finder searches by reading everything: identifier and encounter only.
-type finder struct{ h *hub }
-
-func (f finder) IDs(_ context.Context, _ search.Index, typ, query string, _ int) ([]string, error) {
-	name, value, _ := strings.Cut(query, "=")
-	var out []string
-	for k, v := range f.h.state() {
-		tree, err := fhir.Parse(v.Resource)
-		if err != nil {
-			return nil, err
-		}
-		n := tree.Root()
-		id := n.Get("identifier").At(0)
-		hit := name == "identifier" && id.Get("system").Str()+"%7C"+id.Get("value").Str() == value ||
-			name == "encounter" && n.Path("encounter", "reference").Str() == value
-		if hit && strings.HasPrefix(k, typ+"/") {
-			out = append(out, v.ID)
-		}
-	}
-	return out, nil
-}
-
 func TestPullsAnswerLiterally(t *testing.T) {
-	h := newHub(t)
+	r4, err := definitions.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := search.NewEngine(r4, fhirpath.NewEngine(r4))
+	h := newHubOn(t, engine)
 	for _, v := range visits(t) {
 		h.send(KindVisit, v)
 	}
-	q, server := serve(t, h.st, finder{h})
+	q, server := serve(t, h.st, engine)
 	ask := func(name, visitNo string) string {
 		body := bytes.ReplaceAll(sample(t, name+"_request.xml"), []byte("443001"), []byte(visitNo))
 		w := post(server, "/services/"+name, "text/xml", envelope("<![CDATA["+string(body)+"]]>"))

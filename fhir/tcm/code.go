@@ -23,7 +23,7 @@ func CodingSystem(code string, western bool) (system string, ok bool) {
 }
 
 func gb2021(code string) bool {
-	if len(code) < 3 || len(code) > 18 || code[0] != 'A' && code[0] != 'B' {
+	if len(code) < 3 || len(code) > 24 || code[0] != 'A' && code[0] != 'B' {
 		return false
 	}
 	for i, group := range strings.Split(code[1:], ".") {

@@ -152,7 +152,7 @@ func TestCodingSystem(t *testing.T) {
 		western bool
 		want    string
 	}{
-		{"A01.01.01", false, SystemGB2021}, {"B02.02.04.01.01.02", false, SystemGB2021}, {"A17", false, SystemGB2021},
+		{"A01.01.01", false, SystemGB2021}, {"B02.02.04.01.01.02", false, SystemGB2021}, {"A17", false, SystemGB2021}, {"B02.02.05.08.06.03.01", false, SystemGB2021},
 		{"BNF012", false, SystemGB1995}, {"ZBRDC00", false, SystemGB1995},
 		{"J06.903", true, SystemICD10}, {"J00.x00", true, SystemICD10}, {"I10", true, SystemICD10}, {"A01.01", true, SystemICD10},
 	} {
