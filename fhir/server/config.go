@@ -35,7 +35,7 @@ func Default() Config {
 		Timeout:      2 * time.Minute,
 		Origins:      []string{"*"},
 		GzipMin:      1400, // below one Ethernet frame compression saves nothing
-		BatchWorkers: 8,
+		BatchWorkers: 64,   // they mostly wait for one fsync, which they share
 		Jobs:         2,
 		Version:      "dev",
 	}
