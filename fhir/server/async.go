@@ -82,9 +82,9 @@ func (s *Server) jobStatus(_ context.Context, r *Request) (*Reply, error) {
 	}
 	switch res := st.Result.(type) {
 	case entryReply:
-		w := newBundle("batch-response", st.ID, st.Ended, -1)
+		w := NewBundle("batch-response", st.ID, st.Ended, -1)
 		res.write(w, r)
-		return ok(w.end()), nil
+		return ok(w.End()), nil
 	case *Reply:
 		return res, nil
 	}

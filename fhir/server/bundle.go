@@ -57,13 +57,13 @@ func (s *Server) batch(ctx context.Context, r *Request, root fhir.Node) (*Reply,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	w := newBundle("batch-response", s.parts.NewID(), s.clock.Now(), -1)
+	w := NewBundle("batch-response", s.parts.NewID(), s.clock.Now(), -1)
 	offset := int64(0)
 	for i := range replies {
 		offset = max(offset, replies[i].offset)
 		replies[i].write(w, r)
 	}
-	return &Reply{Body: w.end(), Offset: offset}, nil
+	return &Reply{Body: w.End(), Offset: offset}, nil
 }
 
 // parallel runs do(0…n-1) on the workers a batch may use.
@@ -132,7 +132,7 @@ func (a *appender) Write(p []byte) (int, error) {
 }
 
 // write writes the entry of the response.
-func (e *entryReply) write(w *bundle, r *Request) {
+func (e *entryReply) write(w *Bundle, r *Request) {
 	w.open()
 	if e.err != nil {
 		err := timedOut(e.err)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"io"
 	"strconv"
 	"time"
 
@@ -8,18 +9,18 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/store"
 )
 
-// bundle is a Bundle being written as bytes: the resources go in as the store
+// Bundle is a Bundle being written as bytes: the resources go in as the store
 // holds them.
-type bundle struct {
+type Bundle struct {
 	b       []byte
 	entries int
 }
 
-// link is a Bundle.link.
-type link struct{ relation, url string }
+// Link is a Bundle.link.
+type Link struct{ Relation, URL string }
 
-// newBundle begins a Bundle. total < 0 leaves it out.
-func newBundle(typ, id string, now time.Time, total int64, links ...link) *bundle {
+// NewBundle begins a Bundle. total < 0 leaves it out.
+func NewBundle(typ, id string, now time.Time, total int64, links ...Link) *Bundle {
 	b := make([]byte, 0, 4096)
 	b = append(b, `{"resourceType":"Bundle","id":`...)
 	b = fhir.AppendString(b, id)
@@ -39,18 +40,18 @@ func newBundle(typ, id string, now time.Time, total int64, links ...link) *bundl
 			b = append(b, ',')
 		}
 		b = append(b, `{"relation":"`...)
-		b = append(b, l.relation...)
+		b = append(b, l.Relation...)
 		b = append(b, `","url":`...)
-		b = append(fhir.AppendString(b, l.url), '}')
+		b = append(fhir.AppendString(b, l.URL), '}')
 	}
 	if len(links) > 0 {
 		b = append(b, ']')
 	}
-	return &bundle{b: b}
+	return &Bundle{b: b}
 }
 
 // open begins an entry.
-func (w *bundle) open() {
+func (w *Bundle) open() {
 	if w.entries == 0 {
 		w.b = append(w.b, `,"entry":[{`...)
 	} else {
@@ -60,7 +61,7 @@ func (w *bundle) open() {
 }
 
 // member begins a member of the open entry.
-func (w *bundle) member(name string) {
+func (w *Bundle) member(name string) {
 	if w.b[len(w.b)-1] != '{' {
 		w.b = append(w.b, ',')
 	}
@@ -70,7 +71,7 @@ func (w *bundle) member(name string) {
 }
 
 // fullURL writes the absolute URL of a resource without its version.
-func (w *bundle) fullURL(base, typ, id string) {
+func (w *Bundle) fullURL(base, typ, id string) {
 	w.member("fullUrl")
 	w.b = append(w.b, '"')
 	w.b = append(w.b, base...)
@@ -82,13 +83,13 @@ func (w *bundle) fullURL(base, typ, id string) {
 }
 
 // resource writes the entry's resource.
-func (w *bundle) resource(json []byte) {
+func (w *Bundle) resource(json []byte) {
 	w.member("resource")
 	w.b = append(w.b, json...)
 }
 
 // response begins the entry's response with its status.
-func (w *bundle) response(status int) {
+func (w *Bundle) response(status int) {
 	w.member("response")
 	w.b = append(w.b, `{"status":"`...)
 	w.b = append(w.b, statusLine(status)...)
@@ -96,7 +97,7 @@ func (w *bundle) response(status int) {
 }
 
 // version writes location, etag and lastModified of a response.
-func (w *bundle) version(base string, v *store.Version) {
+func (w *Bundle) version(base string, v *store.Version) {
 	if base != "" && !v.Deleted() {
 		w.b = append(w.b, `,"location":"`...)
 		w.b = append(w.b, location(base, v)...)
@@ -110,16 +111,16 @@ func (w *bundle) version(base string, v *store.Version) {
 }
 
 // outcome writes the OperationOutcome of a response.
-func (w *bundle) outcome(json []byte) {
+func (w *Bundle) outcome(json []byte) {
 	w.b = append(w.b, `,"outcome":`...)
 	w.b = append(w.b, json...)
 }
 
 // shut ends a response or an entry.
-func (w *bundle) shut() { w.b = append(w.b, '}') }
+func (w *Bundle) shut() { w.b = append(w.b, '}') }
 
-// end ends the Bundle and returns it.
-func (w *bundle) end() []byte {
+// End ends the Bundle and returns it.
+func (w *Bundle) End() []byte {
 	if w.entries > 0 {
 		w.b = append(w.b, ']')
 	}
@@ -139,4 +140,33 @@ func statusLine(status int) string {
 		return "304 Not Modified"
 	}
 	return strconv.Itoa(status)
+}
+
+// Entry writes a whole search entry; mode is match, include or outcome, "" for
+// a Bundle that is no search.
+func (w *Bundle) Entry(base, typ, id string, json []byte, mode string) {
+	w.open()
+	w.fullURL(base, typ, id)
+	w.resource(json)
+	if mode != "" {
+		w.mode(mode, 0)
+	}
+	w.shut()
+}
+
+// Flush writes what there is so far, so that a long Bundle need not be held.
+func (w *Bundle) Flush(to io.Writer) error {
+	_, err := to.Write(w.b)
+	w.b = w.b[:0]
+	return err
+}
+
+// NewDocument begins a Bundle of type document with its identifier.
+func NewDocument(id, identifier string, now time.Time) *Bundle {
+	w := NewBundle("document", id, now, -1)
+	w.b = append(w.b, `,"identifier":{"system":"urn:ietf:rfc:3986","value":`...)
+	w.b = fhir.AppendString(w.b, identifier)
+	w.b = append(w.b, `},"timestamp":"`...)
+	w.b = append(append(w.b, instant(now)...), '"')
+	return w
 }

@@ -173,7 +173,7 @@ func place(cur cursor) (int64, error) {
 
 // historyBundle writes the page.
 func (s *Server) historyBundle(r *Request, query string, page []store.Change, cur cursor) ([]byte, error) {
-	w := newBundle("history", s.parts.NewID(), s.clock.Now(), cur.total, s.links(r, query, query, cur, cur.place, "")...)
+	w := NewBundle("history", s.parts.NewID(), s.clock.Now(), cur.total, s.links(r, query, query, cur, cur.place, "")...)
 	for _, ch := range page {
 		v := ch.Version
 		w.open()
@@ -198,11 +198,11 @@ func (s *Server) historyBundle(r *Request, query string, page []store.Change, cu
 		w.shut()
 		w.shut()
 	}
-	return w.end(), nil
+	return w.End(), nil
 }
 
 // request writes what made a version, with a relative URL.
-func (w *bundle) request(v *store.Version) {
+func (w *Bundle) request(v *store.Version) {
 	w.member("request")
 	w.b = append(w.b, `{"method":"`...)
 	w.b = append(w.b, v.Method...)

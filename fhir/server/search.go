@@ -77,7 +77,7 @@ func pin(snap store.Snapshot, more bool) {
 // searchset writes the page.
 func (s *Server) searchset(r *Request, query string, snap store.Snapshot, page *search.Page, cur cursor) ([]byte, error) {
 	links := s.links(r, query, encode(page.Applied), cur, page.Next, page.Prev)
-	w := newBundle("searchset", s.parts.NewID(), s.clock.Now(), cur.total, links...)
+	w := NewBundle("searchset", s.parts.NewID(), s.clock.Now(), cur.total, links...)
 	for _, m := range page.Matches {
 		v, err := snap.Read(m.Type, m.ID)
 		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
@@ -102,7 +102,7 @@ func (s *Server) searchset(r *Request, query string, snap store.Snapshot, page *
 		w.mode("outcome", 0)
 		w.shut()
 	}
-	return w.end(), nil
+	return w.End(), nil
 }
 
 // encode writes name=value pairs as a query string that reads like the one sent.
@@ -117,7 +117,7 @@ func encode(pairs []string) string {
 }
 
 // mode writes why a resource is on the page, and its score if it has one.
-func (w *bundle) mode(m string, score float64) {
+func (w *Bundle) mode(m string, score float64) {
 	w.member("search")
 	w.b = append(w.b, `{"mode":"`...)
 	w.b = append(append(w.b, m...), '"')
@@ -129,13 +129,13 @@ func (w *bundle) mode(m string, score float64) {
 
 // links returns the self, first, next and previous links of a page. The last
 // two pin the state that the page shows; next and prev are places, "" for none.
-func (s *Server) links(r *Request, query, self string, cur cursor, next, prev string) []link {
+func (s *Server) links(r *Request, query, self string, cur cursor, next, prev string) []Link {
 	p := path(r)
 	at := r.Base + p
-	list := []link{{"self", join(at, self)}, {"first", join(at, query)}}
-	for _, l := range []link{{"next", next}, {"previous", prev}} {
-		if cur.place = l.url; cur.place != "" {
-			list = append(list, link{l.relation, join(at, join2(query, cursorParam+"="+s.pages.seal(p, query, cur)))})
+	list := []Link{{"self", join(at, self)}, {"first", join(at, query)}}
+	for _, l := range []Link{{"next", next}, {"previous", prev}} {
+		if cur.place = l.URL; cur.place != "" {
+			list = append(list, Link{l.Relation, join(at, join2(query, cursorParam+"="+s.pages.seal(p, query, cur)))})
 		}
 	}
 	return list

@@ -48,11 +48,11 @@ func (s *Server) transaction(ctx context.Context, r *Request, root fhir.Node) (*
 	if offset, err = s.reads(ctx, r, entries, replies, offset); err != nil {
 		return nil, err
 	}
-	w := newBundle("transaction-response", s.parts.NewID(), s.clock.Now(), -1)
+	w := NewBundle("transaction-response", s.parts.NewID(), s.clock.Now(), -1)
 	for i := range replies {
 		replies[i].write(w, r)
 	}
-	return &Reply{Body: w.end(), Offset: offset}, nil
+	return &Reply{Body: w.End(), Offset: offset}, nil
 }
 
 // entries reads all entries and refuses bundles that write one resource twice.

@@ -1,0 +1,40 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/qihuang-health/qihuang/fhir/definitions"
+	"github.com/qihuang-health/qihuang/fhir/search"
+	"github.com/qihuang-health/qihuang/fhir/store"
+)
+
+// What operations need of the server they run in.
+
+// Snapshot pins a state no older than the client asked for.
+func (s *Server) Snapshot(ctx context.Context, r *Request) (store.Snapshot, error) {
+	return s.snapshot(ctx, r)
+}
+
+// Find runs a search on a state.
+func (s *Server) Find(ctx context.Context, snap store.Snapshot, req search.Request) (*search.Page, error) {
+	if s.parts.Search == nil {
+		return nil, notOffered("search")
+	}
+	req.Now = s.clock.Now()
+	return s.parts.Search.Search(ctx, snap.Index(), req)
+}
+
+// Commit writes one op and answers as Prefer asks.
+func (s *Server) Commit(ctx context.Context, r *Request, op store.Op) (*Reply, error) {
+	return s.commit(ctx, r, op)
+}
+
+// Model returns the R4 definitions.
+func (s *Server) Model() *definitions.Model { return s.parts.Model }
+
+// Now returns the time of the server's clock.
+func (s *Server) Now() time.Time { return s.clock.Now() }
+
+// NewID draws an id.
+func (s *Server) NewID() string { return s.parts.NewID() }
