@@ -106,22 +106,40 @@ func items(n fhir.Node, typ *definitions.Type, name string) []item {
 		if el == nil || el.Name != name {
 			continue
 		}
-		shadow := key[0] == '_'
-		i := 0
-		for v := range c.Each() {
-			index := i
-			if c.Kind() != fhir.Array {
-				index = -1
+		var shadows fhir.Node
+		if key[0] == '_' {
+			if n.Get(key[1:]).Exists() {
+				continue // beside its value
 			}
-			if !shadow {
-				out = append(out, item{n: v, ref: ref, index: index})
-			} else if i < len(out) {
-				out[i].shadow = v
-			} else if v.Kind() == fhir.Object {
-				out = append(out, item{shadow: v, ref: ref, index: index})
-			}
-			i++
+			shadows = c
+		} else if ref.Primitive() {
+			shadows = n.Get("_" + key)
 		}
+		out = appendItems(out, c, shadows, ref)
+	}
+	return out
+}
+
+// appendItems pairs the values of one member with those of its `_name`; value
+// is that member itself if there is no other.
+func appendItems(out []item, value, shadows fhir.Node, ref *definitions.TypeRef) []item {
+	i, alone, shadow := 0, value.Same(shadows), shadows
+	if value.Kind() == fhir.Array {
+		shadow = shadows.First()
+	}
+	for v := range value.Each() {
+		it := item{n: v, shadow: shadow, ref: ref, index: -1}
+		if value.Kind() == fhir.Array {
+			it.index, shadow = i, shadow.Next()
+		}
+		i++
+		if alone {
+			it.n, it.shadow = fhir.Node{}, v
+			if v.Kind() != fhir.Object {
+				continue
+			}
+		}
+		out = append(out, it)
 	}
 	return out
 }
@@ -257,9 +275,8 @@ func (w *walk) profileTargets(n fhir.Node, targets []string) {
 	if ref.Kind() != fhir.String {
 		return
 	}
-	before := len(w.issues)
-	typ, ok := w.target(n, ref)
-	w.issues = w.issues[:min(before, len(w.issues))] // a bad reference was reported already
+	typ, ok := "", false
+	w.quiet(func() { typ, ok = w.target(n, ref) }) // a bad reference was reported already
 	if ok && typ != "" && !w.allowed(typ, targets) {
 		w.reportAt(n, "reference", finding{code: "structure", key: "reference-target", zh: w.by("此处不能引用 " + typ), en: w.byEN("a reference to " + typ + " is not allowed here"),
 			hint: "allowed: " + targetNames(targets)})
@@ -288,13 +305,14 @@ func (w *walk) anyProfile(n fhir.Node, typ string, urls []string) {
 	w.report(n, finding{code: "structure", key: "no-profile-matches", zh: w.by("不符合任何允许的 profile：" + strings.Join(urls, ", ")), en: w.byEN("conforms to none of the allowed profiles " + strings.Join(urls, ", "))})
 }
 
-// quiet runs checks and reports whether they found no error, which is forgotten.
+// quiet runs checks and reports whether they found no error; the findings are
+// not kept.
 func (w *walk) quiet(check func()) bool {
-	issues, dropped, most := w.issues, w.dropped, w.max
-	w.issues, w.max = nil, 1<<30
+	silent, failed := w.silent, w.failed
+	w.silent, w.failed = true, false
 	check()
-	ok := Valid(w.issues)
-	w.issues, w.dropped, w.max = issues, dropped, most
+	ok := !w.failed
+	w.silent, w.failed = silent, failed
 	return ok
 }
 

@@ -31,6 +31,10 @@ func (w *walk) report(n fhir.Node, f finding) {
 
 // reportAt adds an issue on the child element name of the current path.
 func (w *walk) reportAt(n fhir.Node, name string, f finding) {
+	if w.silent {
+		w.failed = w.failed || f.severity == "" || f.severity == "error"
+		return
+	}
 	if len(w.issues) >= w.max {
 		w.dropped++
 		return

@@ -94,7 +94,7 @@ func without(list []*invariant, s *schema) (out []*invariant) {
 }
 
 // element applies the rules beyond structure to one value.
-func (w *walk) element(parent, n fhir.Node, m *member) {
+func (w *walk) element(n, shadow fhir.Node, m *member) {
 	if b := m.el.Binding; b != nil && w.v.terms != nil {
 		w.binding(n, m.typeName(), b)
 	}
@@ -103,7 +103,7 @@ func (w *walk) element(parent, n fhir.Node, m *member) {
 		w.evaluate(n, fhir.Node{}, m.child.typ.Name, m.child.rules.invariants)
 	}
 	if len(m.rules.invariants) > 0 {
-		w.evaluate(n, shadowOf(parent, n, m), m.modelType(), m.rules.invariants)
+		w.evaluate(n, shadow, m.modelType(), m.rules.invariants)
 	}
 }
 
@@ -113,25 +113,6 @@ func (m *member) modelType() string {
 		return m.child.typ.Name
 	}
 	return m.typeName()
-}
-
-// shadowOf finds the `_name` that belongs to a primitive.
-func shadowOf(parent, n fhir.Node, m *member) fhir.Node {
-	if m.prim == nil {
-		return fhir.Node{}
-	}
-	sh := parent.Get("_" + m.jsonName())
-	if !m.many || !sh.Exists() {
-		return sh
-	}
-	i := 0
-	for c := range parent.Get(m.jsonName()).Children() {
-		if c.Same(n) {
-			break
-		}
-		i++
-	}
-	return sh.At(i)
 }
 
 // typed applies the rules of the data types that carry some.

@@ -105,25 +105,25 @@ func (w *walk) discriminates(it item, s *rule, d discriminator) bool {
 	if d.path == "url" && it.ref != nil && it.ref.Code == "Extension" {
 		return it.n.Get("url").Str() == s.extensionURL()
 	}
-	want := s.find(d.path)
+	wants := s.find(d.path)
 	found := w.follow(it, s.el, d.path)
-	switch d.kind {
-	case "exists":
-		if want == nil {
-			return false
-		}
-		return (len(found) > 0) == (want.max != 0)
-	case "type":
-		return w.ofTypes(found, want, s)
-	case "profile":
-		return w.ofProfiles(found, want)
+	if d.kind == "type" {
+		return w.ofTypes(found, wants, s)
 	}
-	if want == nil {
+	if len(wants) == 0 {
 		return false
 	}
-	for _, f := range found {
-		if w.hasValue(f, want) {
-			return true
+	switch d.kind {
+	case "exists":
+		return (len(found) > 0) == (wants[0].max != 0)
+	case "profile":
+		return w.ofProfiles(found, wants[0])
+	}
+	for _, want := range wants {
+		for _, f := range found {
+			if w.hasValue(f, want) {
+				return true
+			}
 		}
 	}
 	return false
@@ -145,23 +145,27 @@ func (r *rule) extensionURL() string {
 	return r.slice
 }
 
-// find follows a discriminator's path through the rules; nil if they say
-// nothing there.
-func (r *rule) find(path string) *rule {
+// find follows a discriminator's path through the rules: the rules on the
+// element it leads to and on its slices; nil if they say nothing there.
+func (r *rule) find(path string) []*rule {
+	at := []*rule{r}
 	for seg := range strings.SplitSeq(path, ".") {
-		switch {
-		case seg == "$this" || seg == "resolve()" || strings.HasPrefix(seg, "ofType("):
+		if seg == "$this" || seg == "resolve()" || strings.HasPrefix(seg, "ofType(") {
 			continue
-		case strings.HasPrefix(seg, "extension("):
-			r = r.extensionSlice(strings.Trim(seg[len("extension("):], "'\")"))
-		default:
-			r = r.known(strings.TrimSuffix(seg, "[x]"))
 		}
-		if r == nil {
-			return nil
+		var next []*rule
+		for _, x := range at {
+			if url, ok := strings.CutPrefix(seg, "extension("); ok {
+				if e := x.extensionSlice(strings.Trim(url, "'\")")); e != nil {
+					next = append(next, e)
+				}
+			} else if c := x.known(strings.TrimSuffix(seg, "[x]")); c != nil {
+				next = append(append(next, c), c.slices...)
+			}
 		}
+		at = next
 	}
-	return r
+	return at
 }
 
 func (r *rule) known(name string) *rule {
@@ -236,9 +240,10 @@ func (w *walk) hasValue(f fhirpath.Item, want *rule) bool {
 }
 
 // ofTypes reports whether all values are of the slice's types.
-func (w *walk) ofTypes(found []fhirpath.Item, want, s *rule) bool {
-	if want == nil {
-		want = s
+func (w *walk) ofTypes(found []fhirpath.Item, wants []*rule, s *rule) bool {
+	want := s
+	if len(wants) > 0 {
+		want = wants[0]
 	}
 	types := want.types
 	if len(types) == 0 && want.el != nil {

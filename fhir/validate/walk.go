@@ -26,6 +26,8 @@ type walk struct {
 	index   index
 	owners  []owner
 
+	silent     bool   // only whether something fails matters
+	failed     bool   // something did, while silent
 	nesting    int    // profiles within profiles
 	profileURL string // the innermost
 }
@@ -108,6 +110,10 @@ func (w *walk) object(n fhir.Node, s *schema) {
 func (s *schema) isResource() bool { return s.typ.IsA("Resource") }
 
 func (w *walk) unknown(c fhir.Node, s *schema) {
+	if len(w.issues) >= w.max {
+		w.dropped++
+		return // before the search for a hint
+	}
 	w.reportAt(c, c.Key(), finding{code: "structure", key: "unknown-property", zh: s.typ.Name + " 没有属性 " + quote(c.Key()),
 		en: s.typ.Name + " has no property " + quote(c.Key()), hint: fault.DidYouMean(c.Key(), s.typ.JSONNames())})
 }
@@ -141,7 +147,7 @@ func (w *walk) member(parent, c fhir.Node, m *member) {
 			return
 		}
 		w.push(m.el.Name, -1)
-		w.value(parent, c, m, -1)
+		w.value(c, w.shadowOf(parent, c, m), m)
 		w.pop()
 		return
 	}
@@ -156,20 +162,39 @@ func (w *walk) member(parent, c fhir.Node, m *member) {
 		most := strconv.Itoa(m.el.Max)
 		w.reportAt(c, m.el.Name, finding{code: "structure", key: "too-many", zh: m.el.Name + " 最多 " + most + " 个", en: "at most " + most + " " + m.el.Name})
 	}
-	i := 0
+	i, shadow := 0, w.shadowOf(parent, c, m).First()
 	for item := c.First(); item.Exists(); item = item.Next() {
 		w.push(m.el.Name, i)
-		w.value(parent, item, m, i)
+		w.value(item, shadow, m)
 		w.pop()
-		i++
+		i, shadow = i+1, shadow.Next()
 	}
 }
 
-// value checks one value, item i of an array or a single one (-1).
-func (w *walk) value(parent, n fhir.Node, m *member, i int) {
+// shadowOf finds the `_name` beside a member, if the checks of it need that:
+// for a null in an array, and for invariants on primitives.
+func (w *walk) shadowOf(parent, c fhir.Node, m *member) fhir.Node {
+	if m.prim == nil {
+		return fhir.Node{}
+	}
+	need := w.full && len(m.rules.invariants) > 0
+	if c.Kind() == fhir.Array {
+		for item := c.First(); item.Exists() && !need; item = item.Next() {
+			need = item.Kind() == fhir.Null
+		}
+	}
+	if !need {
+		return fhir.Node{}
+	}
+	return parent.Get("_" + c.Key())
+}
+
+// value checks one value, single or in an array; shadow is its `_name` where
+// shadowOf found one.
+func (w *walk) value(n, shadow fhir.Node, m *member) {
 	switch {
 	case m.prim != nil:
-		w.primitive(parent, n, m, i)
+		w.primitive(n, shadow, m)
 	case n.Kind() != fhir.Object:
 		w.report(n, finding{code: "structure", key: "expected-object", zh: "此处应为 " + m.typeName() + "（JSON 对象），实际是 " + kindName(n),
 			en: "expected " + m.typeName() + " (an object), found " + kindName(n)})
@@ -182,7 +207,7 @@ func (w *walk) value(parent, n fhir.Node, m *member, i int) {
 		w.leave()
 	}
 	if w.full {
-		w.element(parent, n, m)
+		w.element(n, shadow, m)
 	}
 }
 
@@ -204,10 +229,10 @@ func (m *member) typeName() string {
 }
 
 // primitive checks the JSON kind and the lexical form.
-func (w *walk) primitive(parent, n fhir.Node, m *member, i int) {
+func (w *walk) primitive(n, shadow fhir.Node, m *member) {
 	p := m.prim
 	if n.Kind() == fhir.Null {
-		if i >= 0 && parent.Get("_"+m.jsonName()).At(i).Kind() == fhir.Object {
+		if m.many && shadow.Kind() == fhir.Object {
 			return
 		}
 		w.report(n, finding{code: "structure", key: "null-value", zh: "不允许 null（没有值就省略该元素）", en: "null is not allowed: leave the element out"})
@@ -242,14 +267,6 @@ func example(p *primitive) string {
 		return strconv.Quote(p.sample)
 	}
 	return p.sample
-}
-
-// jsonName is the member name the element's type gives.
-func (m *member) jsonName() string {
-	if !m.el.Choice {
-		return m.el.Name
-	}
-	return m.el.Name + string(m.ref.Code[0]&^0x20) + m.ref.Code[1:]
 }
 
 // shadow checks `_name`: the id and extensions of a primitive.
