@@ -81,8 +81,13 @@ func (s *Server) read(c *gin.Context, req *Request) (err error) {
 	req.Query = c.Request.URL.RawQuery
 	req.Base = s.base(c.Request)
 	req.Prefer = parsePrefer(h.Values("Prefer"))
-	if req.Format, err = negotiate(req.Param("_format"), req.Param("_pretty"), h.Get("Accept")); err != nil {
+	if req.Target, err = s.target(c.Param("path")); err != nil {
 		return err
+	}
+	if req.Format, err = negotiate(req.Param("_format"), req.Param("_pretty"), h.Get("Accept")); err != nil {
+		if op := s.operationOf(req); op == nil || !op.Formats {
+			return err
+		}
 	}
 	if v := h.Get(headerOffset); v != "" {
 		if req.MinOffset, err = strconv.ParseInt(v, 10, 64); err != nil || req.MinOffset < 0 {
@@ -92,10 +97,26 @@ func (s *Server) read(c *gin.Context, req *Request) (err error) {
 	if s.parts.Actor != nil {
 		req.Actor = s.parts.Actor(c.Request.Context())
 	}
-	if req.Target, err = parseTarget(c.Param("path"), s.parts.Model.IsResource); err != nil {
-		return err
-	}
 	return s.readBody(c, req)
+}
+
+// target parses a path. Types that only operations know have no interactions
+// but these.
+func (s *Server) target(path string) (Target, error) {
+	t, err := parseTarget(path, func(name string) bool { return s.parts.Model.IsResource(name) || s.ofTypes(name) })
+	if err == nil && t.Type != "" && t.Shape != TypeOperation && t.Shape != InstanceOperation && !s.parts.Model.IsResource(t.Type) {
+		err = unknownType(t.Type)
+	}
+	return t, err
+}
+
+// operationOf returns the named operation a request is for, nil if none.
+func (s *Server) operationOf(r *Request) *Operation {
+	switch r.Shape {
+	case SystemOperation, TypeOperation, InstanceOperation, VersionOperation:
+		return s.named[r.Name]
+	}
+	return nil
 }
 
 // base returns the absolute base URL on the address the client used.

@@ -18,7 +18,20 @@ type Operation struct {
 	Types      []string // offered on these types; nil = none, {"*"} = all
 	Instances  []string // offered on resources of these types; nil = none, {"*"} = all
 	Changes    bool     // changes state: POST only
+	Formats    bool     // answers in formats of its own: _format and Accept are its to read
+	Async      bool     // answers Prefer: respond-async itself
 	Run        func(ctx context.Context, s *Server, r *Request) (*Reply, error)
+}
+
+// ofTypes reports whether an operation is offered on a type that is no resource
+// of R4, as ViewDefinition.
+func (s *Server) ofTypes(name string) bool {
+	for _, op := range s.parts.Operations {
+		if slices.Contains(op.Types, name) || slices.Contains(op.Instances, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // offered reports whether the operation is offered at the request's address.

@@ -97,7 +97,8 @@ func (s *Server) dispatch(ctx context.Context, r *Request) (*Reply, string, erro
 		return nil, "refused", fault.New(fault.Unsupported, "method not allowed").With(fault.Issue{Severity: "error", Code: "not-supported",
 			Key: outcome.KeyMethod, Text: "此地址不支持 " + clip(r.Method), TextEN: clip(r.Method) + " is not allowed at this address"})
 	}
-	if r.Prefer.Async && !r.Nested && asyncable(rt.code) {
+	op := s.operationOf(r)
+	if r.Prefer.Async && !r.Nested && asyncable(rt.code) && (op == nil || !op.Async) {
 		rep, err := s.startJob(r, rt)
 		return rep, rt.code, err
 	}
