@@ -150,6 +150,14 @@ func splitReference(ref string) (typ, id string) {
 	return ref[strings.LastIndexByte(ref[:i], '/')+1 : i], ref[i+1:]
 }
 
+// SplitReference returns type and id of a literal reference to a resource
+// ("Patient/1", "https://host/fhir/Patient/1/_history/2"); ok is false for others
+// (fragments, urn:uuid:…).
+func SplitReference(ref string) (typ, id string, ok bool) {
+	typ, id = splitReference(ref)
+	return typ, id, typ != "" && id != "" && fhir.IsID(id)
+}
+
 // resolveIsOp is "resolve() is T", the idiom of R4's search parameters: where
 // the reference itself says the type, nothing has to be resolved.
 type resolveIsOp struct {

@@ -143,7 +143,7 @@ func TestWriters_ok(t *testing.T) {
 	two := `{"resourceType":"Patient","id":"2"}`
 	other := `{"resourceType":"Basic","id":"3"}`
 	for format, want := range map[string]string{
-		"csv":    "z,a,n,t\r\n1,\"[\"\"x\"\",\"\"y\"\"]\",2,\"a,\"\"b\"\"\"\r\n2,[],,\r\n",
+		"csv":    "z,a,n,t\n1,\"[\"\"x\"\",\"\"y\"\"]\",2,\"a,\"\"b\"\"\"\n2,[],,\n",
 		"ndjson": `{"z":"1","a":["x","y"],"n":2,"t":"a,\"b\""}` + "\n" + `{"z":"2","a":[],"n":null,"t":null}` + "\n",
 		"json":   `[{"z":"1","a":["x","y"],"n":2,"t":"a,\"b\""},` + "\n " + `{"z":"2","a":[],"n":null,"t":null}]` + "\n",
 	} {

@@ -90,7 +90,7 @@ func (j *jsonWriter) Close() error {
 	return err
 }
 
-// csvWriter writes RFC 4180. Null is an empty field, an empty string is "";
+// csvWriter writes RFC 4180 with LF. Null is an empty field, an empty string is "";
 // lists and complex values are JSON.
 type csvWriter struct {
 	w   io.Writer
@@ -108,7 +108,7 @@ func newCSV(w io.Writer, columns []Column, header bool) (*csvWriter, error) {
 		}
 		c.buf = append(c.buf, col.Name...)
 	}
-	c.buf = append(c.buf, '\r', '\n')
+	c.buf = append(c.buf, '\n')
 	_, err := w.Write(c.buf)
 	return c, err
 }
@@ -132,7 +132,7 @@ func (c *csvWriter) Write(row []Cell) error {
 		}
 		c.field(s)
 	}
-	c.buf = append(c.buf, '\r', '\n')
+	c.buf = append(c.buf, '\n')
 	_, err := c.w.Write(c.buf)
 	return err
 }
