@@ -170,7 +170,11 @@ func (h *hub) mountFHIR(r gin.IRouter, metrics *server.Metrics) error {
 		return err
 	}
 	cfg.PageKey = key
-	s, err := server.New(cfg, server.Parts{Store: h.store, Model: h.model, Search: h.search, XML: xmlCodec{h.model},
+	ops, err := h.operations()
+	if err != nil {
+		return err
+	}
+	s, err := server.New(cfg, server.Parts{Store: h.store, Model: h.model, Search: h.search, XML: xmlCodec{h.model}, Operations: ops,
 		Clock: h.clock, Log: h.log, Metrics: metrics})
 	if err != nil {
 		return err

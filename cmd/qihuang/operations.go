@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/qihuang-health/qihuang/conformance"
+	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/fhirpath"
+	"github.com/qihuang-health/qihuang/fhir/fhirpath/lab"
+	"github.com/qihuang-health/qihuang/fhir/server"
+	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/warehouse/sqlrun"
+)
+
+// operations are the named operations of /fhir.
+func (h *hub) operations() ([]server.Operation, error) {
+	addr := h.cfg.ClickHouse.Address
+	if addr == "" {
+		addr = h.cfg.addr(h.cfg.Ports.ClickHouse)
+	}
+	sql, err := sqlrun.New(sqlrun.Default(), sqlrun.Parts{Store: h.store, Search: h.search, Paths: h.paths, Views: conformance.Views(),
+		SQL: &sqlrun.ClickHouse{URL: "http://" + addr, User: h.cfg.ClickHouse.User, Password: h.cfg.ClickHouse.Password}, Now: h.clock.Now})
+	if err != nil {
+		return nil, err
+	}
+	h.onClose(sql.Close)
+	return append(sql.Operations(), h.fhirpathOperation()), nil
+}
+
+// fhirpathOperation is POST /fhir/$fhirpath, as the FHIRPath Lab calls it.
+func (h *hub) fhirpathOperation() server.Operation {
+	l := &lab.Lab{Engine: h.paths, Name: "qihuang " + version, Terminology: h.terms, Resolver: resolver{h.store}}
+	return server.Operation{Name: "fhirpath", System: true, Run: func(ctx context.Context, _ *server.Server, r *server.Request) (*server.Reply, error) {
+		tree, err := fhir.Parse(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		body, err := l.Evaluate(ctx, tree.Root())
+		if err != nil {
+			return nil, err
+		}
+		return &server.Reply{Body: body}, nil
+	}}
+}
+
+// resolver finds what references in FHIRPath point to in the repository.
+type resolver struct{ store store.Reader }
+
+var _ fhirpath.Resolver = resolver{}
+
+// Resolve reads Type/id, absent if there is none.
+func (r resolver) Resolve(ctx context.Context, reference string, _ fhir.Node) (fhir.Node, error) {
+	typ, id, ok := fhirpath.SplitReference(reference)
+	if !ok {
+		return fhir.Node{}, nil
+	}
+	snap, err := r.store.Snapshot(ctx, 0)
+	if err != nil {
+		return fhir.Node{}, err
+	}
+	v, err := snap.Read(typ, id)
+	if err = errors.Join(err, snap.Close()); err != nil {
+		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
+			err = nil
+		}
+		return fhir.Node{}, err
+	}
+	tree, err := fhir.Parse(v.Resource)
+	if err != nil {
+		return fhir.Node{}, err
+	}
+	return tree.Root(), nil
+}
