@@ -95,7 +95,7 @@ func (p *Publisher) publish(ctx context.Context, claim *kafka.Claim) error {
 func (p *Publisher) send(ctx context.Context, changes []store.Change) error {
 	parts := map[int][]kafka.Record{}
 	for _, c := range changes {
-		r := kafka.Record{Key: []byte(c.Type + "/" + c.ID), Value: Encode(nil, c), Time: c.LastUpdated}
+		r := kafka.Record{Key: []byte(c.Type + "/" + c.ID), Value: Encode(nil, c)}
 		n := p.producer.Partition(r.Key)
 		parts[n] = append(parts[n], r)
 	}

@@ -25,7 +25,10 @@ func startBroker(cfg Config, logger *slog.Logger) (*broker, error) {
 		kfake.SyncWrites(),
 		kfake.ListenFn(func(network, _ string) (net.Listener, error) { return net.Listen(network, addr) }),
 		kfake.WithLogger(kfakeLogger{logger}),
-		kfake.BrokerConfigs(map[string]string{"message.max.bytes": strconv.Itoa(cfg.MaxMessage + 4096)}),
+		kfake.BrokerConfigs(map[string]string{
+			"message.max.bytes":         strconv.Itoa(cfg.MaxMessage + 4096),
+			"offsets.retention.minutes": strconv.Itoa(365 * 24 * 60), // a hub may rest for a while
+		}),
 	}
 	c, err := kfake.NewCluster(opts...)
 	if err != nil {

@@ -232,3 +232,33 @@ func BenchmarkAppend32(b *testing.B) {
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
 }
+
+// Retention goes by the time of append, whatever time the content claims: an
+// old message must not take the newer ones before it along.
+func TestRetentionIgnoresContentTime(t *testing.T) {
+	c := open(t, t.TempDir())
+	defer c.Close()
+	p, err := c.Producer(t.Context(), DeadLetter, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, _, err := p.Append(t.Context(), Record{Value: []byte("x"), Time: time.Now().AddDate(-1, 0, 0)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q, err := c.Producer(t.Context(), Changes, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := q.Append(t.Context(), Record{Value: []byte("new")}, Record{Value: []byte("old"), Time: time.Now().AddDate(-1, 0, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	c.broker.cluster.ApplyRetention()
+	for topic, want := range map[string]int64{DeadLetter: 3, Changes: 2} {
+		first, next, err := c.bounds(t.Context(), c.Topic(topic), 0)
+		if err != nil || first != 0 || next != want {
+			t.Errorf("%s: %d to %d, %v", topic, first, next, err)
+		}
+	}
+}

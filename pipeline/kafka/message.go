@@ -22,7 +22,7 @@ const (
 
 // MessageRecord is the record of a message, with further headers of the caller.
 func MessageRecord(m *pipeline.Message, more ...Header) Record {
-	r := Record{Key: []byte(m.Key), Value: m.Body, Time: m.Received}
+	r := Record{Key: []byte(m.Key), Value: m.Body}
 	r.Headers = append(r.Headers, Header{headID, m.ID}, Header{headSource, m.Source}, Header{headKind, m.Kind},
 		Header{headDedup, m.DedupKey}, Header{headReceived, m.Received.UTC().Format(time.RFC3339Nano)})
 	if m.ContentType != "" {

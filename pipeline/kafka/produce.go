@@ -197,10 +197,9 @@ func (l *lane) produce(group []*batch) (first int64, err error) {
 }
 
 func wire(r *Record, now time.Time) protocol.Record {
-	out := protocol.Record{Time: r.Time, Value: protocol.NewBytes(r.Value)}
-	if r.Time.IsZero() {
-		out.Time = now
-	}
+	// The time is the append's, never the content's: brokers drop everything up
+	// to the last record that is older than the retention.
+	out := protocol.Record{Time: now, Value: protocol.NewBytes(r.Value)}
 	if r.Key != nil {
 		out.Key = protocol.NewBytes(r.Key)
 	}

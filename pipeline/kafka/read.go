@@ -19,7 +19,7 @@ type Header struct{ Key, Value string }
 type Record struct {
 	Partition  int
 	Offset     int64
-	Time       time.Time
+	Time       time.Time // when it was appended; set by the log
 	Key, Value []byte
 	Headers    []Header
 }
