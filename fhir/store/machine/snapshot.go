@@ -445,6 +445,18 @@ func (i *indexIter) SeekGE(key []byte) bool {
 	i.key = indexKey(i.key, key)
 	return i.it.SeekGE(i.key)
 }
+
+// Last and Prev walk backwards where the table below can; else they find nothing.
+func (i *indexIter) Last() bool {
+	r, ok := i.it.(search.Reverser)
+	return ok && r.Last()
+}
+
+func (i *indexIter) Prev() bool {
+	r, ok := i.it.(search.Reverser)
+	return ok && r.Prev()
+}
+
 func (i *indexIter) Key() []byte   { return i.it.Key()[1:] }
 func (i *indexIter) Value() []byte { return i.it.Value() }
 func (i *indexIter) Close() error  { return i.it.Close() }

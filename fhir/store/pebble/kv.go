@@ -139,6 +139,14 @@ func (i *iterator) SeekGE(key []byte) bool {
 	return i.it != nil && i.it.SeekGE(key)
 }
 
+// Last and Prev make it a search.Reverser.
+func (i *iterator) Last() bool {
+	i.begun = true
+	return i.it != nil && i.it.Last()
+}
+
+func (i *iterator) Prev() bool { return i.it != nil && i.it.Prev() }
+
 func (i *iterator) Key() []byte   { return i.it.Key() }
 func (i *iterator) Value() []byte { return i.it.Value() }
 
