@@ -8,14 +8,16 @@ import (
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath/lab"
+	"github.com/qihuang-health/qihuang/fhir/operation"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/fhir/validate"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/warehouse/sqlrun"
 )
 
 // operations are the named operations of /fhir.
-func (h *hub) operations() ([]server.Operation, error) {
+func (h *hub) operations(v *validate.Validator) ([]server.Operation, error) {
 	addr := h.cfg.ClickHouse.Address
 	if addr == "" {
 		addr = h.cfg.addr(h.cfg.Ports.ClickHouse)
@@ -26,23 +28,8 @@ func (h *hub) operations() ([]server.Operation, error) {
 		return nil, err
 	}
 	h.onClose(sql.Close)
-	return append(sql.Operations(), h.fhirpathOperation()), nil
-}
-
-// fhirpathOperation is POST /fhir/$fhirpath, as the FHIRPath Lab calls it.
-func (h *hub) fhirpathOperation() server.Operation {
-	l := &lab.Lab{Engine: h.paths, Name: "qihuang " + version, Terminology: h.terms, Resolver: resolver{h.store}}
-	return server.Operation{Name: "fhirpath", System: true, Run: func(ctx context.Context, _ *server.Server, r *server.Request) (*server.Reply, error) {
-		tree, err := fhir.Parse(r.Body)
-		if err != nil {
-			return nil, err
-		}
-		body, err := l.Evaluate(ctx, tree.Root())
-		if err != nil {
-			return nil, err
-		}
-		return &server.Reply{Body: body}, nil
-	}}
+	return append(sql.Operations(), operation.All(operation.Parts{Validator: v, Terminology: h.terms,
+		FHIRPath: &lab.Lab{Engine: h.paths, Name: "qihuang " + version, Terminology: h.terms, Resolver: resolver{h.store}}})...), nil
 }
 
 // resolver finds what references in FHIRPath point to in the repository.

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/qihuang-health/qihuang/fhir/server"
+	"github.com/qihuang-health/qihuang/fhir/validate"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -170,15 +171,21 @@ func (h *hub) mountFHIR(r gin.IRouter, metrics *server.Metrics) error {
 		return err
 	}
 	cfg.PageKey = key
-	ops, err := h.operations()
+	validator, err := newValidator(h.knowledge)
+	if err != nil {
+		return err
+	}
+	ops, err := h.operations(validator)
 	if err != nil {
 		return err
 	}
 	s, err := server.New(cfg, server.Parts{Store: h.store, Model: h.model, Search: h.search, XML: xmlCodec{h.model}, Operations: ops,
+		Validator: validate.Policy{Validator: validator, Options: validate.Options{Level: validate.Structure}},
 		Clock: h.clock, Log: h.log, Metrics: metrics})
 	if err != nil {
 		return err
 	}
+	h.onClose(func() error { s.Close(); return nil })
 	s.Mount(r)
 	return nil
 }
