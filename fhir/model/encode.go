@@ -57,7 +57,7 @@ func (e *Encoder) Append(dst []byte, resource any) ([]byte, error) {
 	dst = append(dst, `{"resourceType":"`...)
 	dst = append(dst, v.Type().Name()...)
 	dst = append(dst, '"')
-	dst = e.members(dst, v, true)
+	dst = e.plan(v.Type()).members(dst, v, true)
 	return append(dst, '}'), nil
 }
 
@@ -66,8 +66,8 @@ func (e *Encoder) Marshal(resource any) ([]byte, error) {
 	return e.Append(make([]byte, 0, 1024), resource)
 }
 
-func (e *Encoder) members(dst []byte, v reflect.Value, more bool) []byte {
-	for _, f := range e.plan(v.Type()).fields {
+func (p *plan) members(dst []byte, v reflect.Value, more bool) []byte {
+	for _, f := range p.fields {
 		mark := len(dst)
 		if more {
 			dst = append(dst, ',')
@@ -117,9 +117,10 @@ func (e *Encoder) writer(t reflect.Type) writer {
 	case reflect.Slice:
 		return e.slice(t)
 	case reflect.Struct:
+		plan := e.plan(t)
 		return func(dst []byte, v reflect.Value) ([]byte, bool) {
 			mark := len(dst) + 1
-			dst = e.members(append(dst, '{'), v, false)
+			dst = plan.members(append(dst, '{'), v, false)
 			return append(dst, '}'), len(dst) > mark
 		}
 	case reflect.String:
