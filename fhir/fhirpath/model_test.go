@@ -35,6 +35,11 @@ func TestModelExpressionsCompile(t *testing.T) {
 	t.Logf("%d expressions", n)
 }
 
+// broken are examples that do break an invariant.
+var broken = map[string]bool{
+	"patient-container-example.json dom-3": true, // refers to the contained Organization as "1", not "#1"
+}
+
 // TestInvariantsOnExamples evaluates the invariants of resources on R4's
 // examples: none may fail to evaluate, and nearly all hold.
 func TestInvariantsOnExamples(t *testing.T) {
@@ -63,7 +68,7 @@ func TestInvariantsOnExamples(t *testing.T) {
 				ok, err := x.EvalItemBool(nil, root)
 				if err != nil {
 					t.Errorf("%s: %s %s: %v", filepath.Base(path), c.Key, c.Expression, err)
-				} else if !ok && c.Severity == "error" {
+				} else if !ok && c.Severity == "error" && !broken[filepath.Base(path)+" "+c.Key] {
 					t.Errorf("%s: %s does not hold: %s", filepath.Base(path), c.Key, c.Expression)
 				}
 			}

@@ -297,3 +297,17 @@ func BenchmarkToJSON(b *testing.B) {
 	}
 	benchmark(b, func(d []byte) ([]byte, error) { return ToJSON(model(), d) }, x)
 }
+
+func TestToJSONAnyOrder(t *testing.T) {
+	src := []byte(`<Patient xmlns="http://hl7.org/fhir"><name><family value="a"/></name><id value="1"/><name><family value="b"/></name></Patient>`)
+	if _, err := ToJSON(model(), src); err == nil {
+		t.Error("ToJSON took elements out of order")
+	}
+	got, err := ToJSONAnyOrder(model(), src)
+	if err != nil || string(got) != `{"resourceType":"Patient","id":"1","name":[{"family":"a"},{"family":"b"}]}` {
+		t.Errorf("%s %v", got, err)
+	}
+	if _, err := ToJSONAnyOrder(model(), []byte(`<Patient xmlns="http://hl7.org/fhir"><nme/></Patient>`)); err == nil {
+		t.Error("an unknown element was taken")
+	}
+}

@@ -102,7 +102,7 @@ func (l *Lab) compile(src, focus string, job Job) (*fhirpath.Expression, error) 
 // Read parses a resource from JSON or XML text.
 func (l *Lab) Read(text []byte) (fhir.Node, error) {
 	if strings.HasPrefix(strings.TrimLeft(string(text[:min(len(text), 512)]), " \t\r\n\ufeff"), "<") {
-		json, err := fhirxml.ToJSON(l.Engine.Model(), text)
+		json, err := fhirxml.ToJSONAnyOrder(l.Engine.Model(), text)
 		if err != nil {
 			return fhir.Node{}, err
 		}
