@@ -50,11 +50,14 @@ const commitEvery = 200 * time.Millisecond
 const sendLimit = 10 * time.Second // for one batch of changes to be durable
 
 func (p *Publisher) publish(ctx context.Context, claim *kafka.Claim) error {
-	seq, err := p.feed.FirstSeq(ctx, claim.Next)
+	// The changes come from the repository, which has them even where the log
+	// was trimmed.
+	from := claim.Committed
+	seq, err := p.feed.FirstSeq(ctx, from)
 	if err != nil {
 		return err
 	}
-	through, committed, last := claim.Next-1, claim.Next-1, time.Time{}
+	through, committed, last := from-1, from-1, time.Time{}
 	commit := func() error {
 		if through == committed {
 			return nil

@@ -6,7 +6,6 @@ package inbound
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -29,18 +28,19 @@ type Config struct {
 	FS          vfs.FS        // nil = the disk
 	Window      time.Duration // for how long the same message is recognised
 	AppendLimit time.Duration // a door waits at most so long for the log
+	Workers     int           // messages of one partition handled at once; one key has one worker
 	Attempts    int           // of a message whose sink fails for an internal reason
 	Recent      int           // messages kept for the first page
 }
 
 // Default keeps the memory in dir.
 func Default(dir string) Config {
-	return Config{Dir: dir, Window: 30 * 24 * time.Hour, AppendLimit: 10 * time.Second, Attempts: 4, Recent: 50}
+	return Config{Dir: dir, Window: 30 * 24 * time.Hour, AppendLimit: 10 * time.Second, Workers: 8, Attempts: 4, Recent: 50}
 }
 
 // Validate reports what is wrong with c.
 func (c Config) Validate() error {
-	if c.Dir == "" || c.Window <= 0 || c.AppendLimit <= 0 || c.Attempts < 1 || c.Recent < 1 {
+	if c.Dir == "" || c.Window <= 0 || c.AppendLimit <= 0 || c.Workers < 1 || c.Attempts < 1 || c.Recent < 1 {
 		return fault.New(fault.Invalid, "inbound: folder, window, limits and counts must be set")
 	}
 	return nil
@@ -166,55 +166,4 @@ func (q *Queue) forget(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// commitEvery spaces out the commits: after a crash messages of so much time
-// are handled again, which changes nothing.
-const commitEvery = 200 * time.Millisecond
-
-// consume handles one partition in order and commits behind itself.
-func (q *Queue) consume(ctx context.Context, claim *kafka.Claim) error {
-	var (
-		mu   sync.Mutex
-		next = claim.Next
-		done = claim.Next
-	)
-	commit := func() error {
-		mu.Lock()
-		to := next
-		mu.Unlock()
-		if to == done {
-			return nil
-		}
-		done = to
-		return claim.Commit(to)
-	}
-	tickCtx, stop := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		tick := time.NewTicker(commitEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				if err := commit(); err != nil {
-					q.logger.Warn("commit inbound offset", "partition", claim.Partition, "error", err)
-				}
-			case <-tickCtx.Done():
-				return
-			}
-		}
-	})
-	err := claim.Follow(ctx, claim.Next, func(r kafka.Record) error {
-		if err := q.handle(ctx, &r); err != nil {
-			return err
-		}
-		mu.Lock()
-		next = r.Offset + 1
-		mu.Unlock()
-		return nil
-	})
-	stop()
-	wg.Wait()
-	return errors.Join(err, commit())
 }

@@ -31,7 +31,7 @@ func start(t testing.TB, dir string, sink pipeline.Sink) *hub {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	cfg := kafka.Default(filepath.Join(dir, "kafka"))
-	cfg.Port, cfg.InboundPartitions = 0, 4
+	cfg.Port = 0
 	ctx, cancel := context.WithCancel(context.Background())
 	must := func(err error) {
 		t.Helper()
@@ -259,5 +259,56 @@ func TestForget(t *testing.T) {
 	}
 	if known, _ := s.has(young); !known {
 		t.Error("the one seen again is forgotten")
+	}
+}
+
+// BenchmarkAppend is the time a door waits for its acknowledgement, with 8
+// senders at once, while the messages are handled.
+func BenchmarkAppend(b *testing.B) {
+	h := start(b, b.TempDir(), &count{})
+	body := make([]byte, 4000)
+	var mu sync.Mutex
+	var times []time.Duration
+	n := 0
+	b.SetParallelism(4)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			mu.Lock()
+			n++
+			m := message(fmt.Sprint("m", n), fmt.Sprint("p", n%50), fmt.Sprint(n))
+			mu.Unlock()
+			m.Body = body
+			begin := time.Now()
+			if _, err := h.queue.Append(context.Background(), m); err != nil {
+				b.Error(err)
+				return
+			}
+			mu.Lock()
+			times = append(times, time.Since(begin))
+			mu.Unlock()
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+	slices.Sort(times)
+	b.ReportMetric(float64(times[len(times)*99/100].Microseconds())/1000, "p99-ms")
+}
+
+type count struct{}
+
+func (*count) Handle(context.Context, *pipeline.Message) error { return nil }
+
+func TestProgress(t *testing.T) {
+	p := &progress{low: 5}
+	for _, o := range []int64{5, 6, 9, 10} {
+		p.begin(o)
+	}
+	for _, c := range []struct{ done, low int64 }{{6, 5}, {10, 5}, {5, 9}, {9, 11}} {
+		if p.done(c.done); p.low != c.low {
+			t.Errorf("after %d: %d, want %d", c.done, p.low, c.low)
+		}
+	}
+	if p.begin(20); p.low != 20 {
+		t.Errorf("after a leap: %d", p.low)
 	}
 }

@@ -11,7 +11,8 @@ import (
 // Claim is one partition given to this member of a group for one generation.
 type Claim struct {
 	Partition int
-	Next      int64 // where the group stands: first offset without effect
+	Next      int64 // first offset to read: where the group stands, if the log still holds it
+	Committed int64 // where the group stands, 0 if it never committed
 	c         *Cluster
 	gen       *kafka.Generation
 	topic     string
@@ -64,13 +65,14 @@ func (c *Cluster) runClaim(ctx, genCtx context.Context, group string, claim *Cla
 	runCtx, cancel := context.WithCancel(genCtx)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
+	claim.Committed = max(claim.Next, 0)
 	first, next, err := c.bounds(runCtx, c.Topic(claim.topic), claim.Partition)
 	if err == nil {
 		switch {
 		case claim.Next < first: // never committed, or trimmed away meanwhile
 			claim.Next = first
 		case claim.Next > next: // the topic was made anew
-			claim.Next = first
+			claim.Next, claim.Committed = first, 0
 		}
 		err = fn(runCtx, claim)
 	}
