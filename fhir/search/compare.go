@@ -100,6 +100,8 @@ func numberBoxes(prefix string, d key.Decimal) []key.Box {
 // measured is a quantity in a query: [prefix]number, number|system|code, or
 // number||code.
 type measured struct {
+	prefix             string
+	number             key.Decimal
 	boxes              []key.Box
 	system, code, name string // name: the code or unit where there is no system
 }
@@ -111,7 +113,7 @@ func parseMeasured(p *param, v string) (m measured, err error) {
 	if !ok || len(parts) > 3 || len(parts) == 2 {
 		return m, badValue(p, v, "应为 数值 或 数值|系统|单位代码（系统可空）", "expected number or number|system|code (the system may be empty)")
 	}
-	m.boxes = numberBoxes(prefix, d)
+	m.prefix, m.number, m.boxes = prefix, d, numberBoxes(prefix, d)
 	if len(parts) == 3 {
 		m.system, m.code = query.Unescape(parts[1]), query.Unescape(parts[2])
 		if m.system == "" {
@@ -156,6 +158,9 @@ func (b *builder) quantity(l *leaf, v string) error {
 	})
 	for _, box := range q.boxes {
 		l.spans = append(l.spans, boxSpans(l.param, unit, box, 0)...)
+	}
+	if !l.strict {
+		b.converted(l, &q)
 	}
 	return nil
 }

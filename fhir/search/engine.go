@@ -15,6 +15,7 @@ type Config struct {
 	Zone     *time.Location // of dates without a zone, in resources and queries; nil = UTC
 	Base     string         // absolute address of our own FHIR base: references below it are local
 	Content  bool           // index every text of a resource for _content
+	Units    bool           // index UCUM quantities in base units too: 1 g finds 1000 mg
 	MaxCost  int            // a query that would cost more is refused (unit: one key read)
 	MaxCount int            // most matches on one page
 	Chain    int            // most links of a chain
@@ -23,7 +24,7 @@ type Config struct {
 
 // Default returns the settings of a hub nobody configured.
 func Default() Config {
-	return Config{Zone: time.UTC, Content: true, MaxCost: 20_000_000, MaxCount: 1000, Chain: 8, Include: 10_000}
+	return Config{Zone: time.UTC, Content: true, Units: true, MaxCost: 20_000_000, MaxCount: 1000, Chain: 8, Include: 10_000}
 }
 
 // Validate checks that the limits make sense.
@@ -44,6 +45,7 @@ type Engine struct {
 	types map[string]*typeTable
 	pool  *sync.Pool // of *emitter
 
+	units   *sync.Map                  // of *ucum.Unit by code, nil for what is none: parsed once
 	implied func() map[string][]string // code systems by value set, read when first asked
 }
 
@@ -60,7 +62,7 @@ func WithTerminology(t Terminology) Option { return func(e *Engine) { e.terms = 
 // model. Parameters whose expression cannot be compiled are left out, with a
 // warning on the default logger: the R4 definitions have none of those.
 func NewEngine(m *definitions.Model, fp *fhirpath.Engine, opts ...Option) *Engine {
-	e := &Engine{cfg: Default(), model: m, fp: fp, types: map[string]*typeTable{}}
+	e := &Engine{cfg: Default(), model: m, fp: fp, types: map[string]*typeTable{}, units: &sync.Map{}}
 	for _, o := range opts {
 		o(e)
 	}

@@ -53,7 +53,9 @@ func corpus(t testing.TB) [][]byte {
 // values are taken from the resources, and on every page boundary.
 func TestOracle(t *testing.T) {
 	resources := corpus(t)
-	e := newEngine()
+	cfg := search.Default()
+	cfg.Units = false // an addition that the oracle does not know
+	e := newEngine(search.WithConfig(cfg))
 	ix := memindex.New()
 	for _, raw := range resources {
 		if err := ix.Add(e, raw); err != nil {

@@ -157,6 +157,10 @@ func (x *emitter) quantity(p *param, typ string, n fhir.Node) {
 	if m.unit != "" && m.unit != m.code {
 		emit(m.unit)
 	}
+	if c, ok := x.e.canonical(m.system, m.code); ok {
+		h := key.Hash(ucumSystem, c.Dimension(), baseUnits)
+		x.interval(p, key.UnitShort, h[:], key.Interval{Low: toBase(c, m.Low), High: toBase(c, m.High)}, 0)
+	}
 }
 
 // position emits the place of a Location, for near.
