@@ -1,0 +1,226 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/pipeline/changes"
+	"github.com/qihuang-health/qihuang/warehouse/views"
+)
+
+// rows are the values of one insert, by table.
+type rows struct {
+	table *table
+	list  [][]any
+	lines map[string]uint32 // resource → most rows it had in this batch or before
+}
+
+// batch is what one round writes.
+type batch struct {
+	changes []*changes.Change
+	bytes   int
+	rows    map[*table]*rows
+	skipped int64
+}
+
+func (b *batch) of(t *table) *rows {
+	r := b.rows[t]
+	if r == nil {
+		r = &rows{table: t, lines: map[string]uint32{}}
+		b.rows[t] = r
+	}
+	return r
+}
+
+// store writes a batch: landing table, view tables, rollups, in that order. It
+// may be called again with the same batch after a failure.
+func (s *Sink) store(ctx context.Context, b *batch) error {
+	s.write.Lock()
+	defer s.write.Unlock()
+	b.rows, b.skipped = map[*table]*rows{}, 0
+	if err := s.priorLines(ctx, b); err != nil {
+		return err
+	}
+	before, err := s.affected(ctx, b)
+	if err != nil {
+		return err
+	}
+	land := b.of(s.landing)
+	for _, c := range b.changes {
+		deleted := uint8(0)
+		if c.Resource == nil {
+			deleted = 1
+		}
+		land.list = append(land.list, []any{c.Type, c.ID, uint64(c.Version), deleted, c.LastUpdated, uint64(c.Seq), string(c.Resource)})
+		if err := s.project(b, c); err != nil {
+			return err
+		}
+		s.high = max(s.high, uint64(c.Seq))
+	}
+	if err := s.insert(ctx, land); err != nil {
+		return err
+	}
+	var written int64
+	for _, t := range s.tables {
+		if r := b.rows[t]; r != nil && len(r.list) > 0 {
+			if err := s.insert(ctx, r); err != nil {
+				return err
+			}
+			written += int64(len(r.list))
+		}
+	}
+	if err := s.rollup(ctx, b, before); err != nil {
+		return err
+	}
+	s.note(func(st *Stats) {
+		st.Changes += int64(len(b.changes))
+		st.Rows += written + int64(len(land.list))
+		st.Skipped += b.skipped
+		if n := len(b.changes); n > 0 {
+			st.Lag = time.Since(b.changes[n-1].LastUpdated)
+		}
+	})
+	return nil
+}
+
+// project appends the rows of one version to the tables of its type. A view
+// that cannot take the resource is skipped with its old rows removed, and told
+// in the log; the other views and the landing table have it.
+func (s *Sink) project(b *batch, c *changes.Change) error {
+	feeds := s.byType[c.Type]
+	if len(feeds) == 0 {
+		return nil
+	}
+	var root fhir.Node
+	if c.Resource != nil {
+		tree, err := fhir.Parse(c.Resource)
+		if err != nil {
+			s.log.Error("resource on the changes topic does not parse", "type", c.Type, "id", c.ID, "version", c.Version, "error", err)
+			b.skipped++
+			return nil
+		}
+		root = tree.Root()
+	}
+	key := c.Type + "/" + c.ID
+	// two views of one type may fill one table: their lines follow each other
+	for i, f := range feeds {
+		r, line := b.of(f.table), uint32(0)
+		if i > 0 && feeds[i-1].table == f.table {
+			continue
+		}
+		for _, g := range feeds[i:] {
+			if g.table != f.table {
+				continue
+			}
+			if err := g.append(r, root, key, uint64(c.Version), &line); err != nil {
+				s.log.Warn("view does not take a resource", "view", g.view.Name, "type", c.Type, "id", c.ID, "version", c.Version, "error", err)
+				b.skipped++
+			}
+		}
+		for l := line; l < r.lines[key]; l++ {
+			r.list = append(r.list, f.table.tombstone(key, l, uint64(c.Version)))
+		}
+		r.lines[key] = max(r.lines[key], line)
+	}
+	return nil
+}
+
+// append adds the rows of one resource, numbered from *line. On error none of
+// this view's rows stay.
+func (f *feed) append(r *rows, root fhir.Node, key string, version uint64, line *uint32) error {
+	if !root.Exists() {
+		return nil
+	}
+	start, first := len(r.list), *line
+	err := f.view.Rows(root, func(cells []views.Cell) error {
+		row := make([]any, 0, len(cells)+len(keys))
+		for i := range cells {
+			v, err := f.cast[i](&cells[i])
+			if err != nil {
+				return fmt.Errorf("column %s: %w", f.table.columns[i].name, err)
+			}
+			row = append(row, v)
+		}
+		r.list = append(r.list, append(row, key, *line, version, uint8(0)))
+		*line++
+		return nil
+	})
+	if err != nil {
+		r.list, *line = r.list[:start], first
+	}
+	return err
+}
+
+// tombstone is a row that removes a line.
+func (t *table) tombstone(key string, line uint32, version uint64) []any {
+	row := make([]any, len(t.columns), len(t.columns)+len(keys))
+	for i, c := range t.columns {
+		if _, array := cut(c.typ, "Array("); array {
+			row[i] = []string{}
+		}
+	}
+	return append(row, key, line, version, uint8(1))
+}
+
+// priorLines learns how many rows the resources of the batch have had so far,
+// where a version is not the first.
+func (s *Sink) priorLines(ctx context.Context, b *batch) error {
+	keys := map[*table][]string{}
+	for _, c := range b.changes {
+		if c.Version == 1 && c.Resource != nil {
+			continue
+		}
+		seen := map[*table]bool{}
+		for _, f := range s.byType[c.Type] {
+			if !seen[f.table] {
+				seen[f.table] = true
+				keys[f.table] = append(keys[f.table], c.Type+"/"+c.ID)
+			}
+		}
+	}
+	for t, list := range keys {
+		r := b.of(t)
+		for part := range chunks(list, 5000) {
+			res, err := s.conn.Query(ctx, "SELECT _resource, max(_line) + 1 FROM "+t.path()+" WHERE _resource IN (?) GROUP BY _resource", part)
+			if err != nil {
+				return fmt.Errorf("look up rows of %s: %w", t.name, err)
+			}
+			for res.Next() {
+				var key string
+				var n uint64
+				if err := res.Scan(&key, &n); err != nil {
+					res.Close()
+					return err
+				}
+				r.lines[key] = uint32(n)
+			}
+			if err := errorsJoin(res.Err(), res.Close()); err != nil {
+				return fmt.Errorf("look up rows of %s: %w", t.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// insert writes rows in one block, which ClickHouse takes whole or not at all.
+func (s *Sink) insert(ctx context.Context, r *rows) error {
+	if len(r.list) == 0 {
+		return nil
+	}
+	out, err := s.conn.PrepareBatch(ctx, r.table.insert())
+	if err != nil {
+		return fmt.Errorf("insert into %s: %w", r.table.name, err)
+	}
+	for _, row := range r.list {
+		if err := out.Append(row...); err != nil {
+			_ = out.Abort()
+			return fmt.Errorf("insert into %s: %w", r.table.name, err)
+		}
+	}
+	if err := out.Send(); err != nil {
+		return fmt.Errorf("insert into %s: %w", r.table.name, err)
+	}
+	return nil
+}

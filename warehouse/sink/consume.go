@@ -1,0 +1,122 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/pipeline/changes"
+	"github.com/qihuang-health/qihuang/pipeline/kafka"
+)
+
+// consume writes one partition from the position the warehouse holds.
+func (s *Sink) consume(ctx context.Context, claim *kafka.Claim) error {
+	var next int64
+	err := s.until(ctx, "read position", func(ctx context.Context) error {
+		var n uint64
+		err := s.conn.QueryRow(ctx, "SELECT max(next) FROM `"+s.cfg.Database+"`.`_position` WHERE partition = ?", uint32(claim.Partition)).Scan(&n)
+		next = int64(n)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.note(func(st *Stats) { st.Next[claim.Partition] = next })
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	records := make(chan kafka.Record, 1024)
+	done := make(chan error, 1)
+	go func() {
+		done <- claim.Follow(ctx, next, func(r kafka.Record) error {
+			select {
+			case records <- r:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	err = s.batches(ctx, claim, records, done)
+	cancel()
+	if err == nil || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// batches gathers records and writes them, one batch after the other.
+func (s *Sink) batches(ctx context.Context, claim *kafka.Claim, records <-chan kafka.Record, done <-chan error) error {
+	for {
+		b := &batch{}
+		var last int64
+		var timer <-chan time.Time
+	gather:
+		for {
+			select {
+			case r := <-records:
+				c, err := changes.Decode(r.Value)
+				if err != nil {
+					s.log.Error("record of the changes topic is none", "partition", r.Partition, "offset", r.Offset, "error", err)
+				} else {
+					b.changes, b.bytes = append(b.changes, c), b.bytes+len(c.Resource)
+				}
+				last = r.Offset + 1
+				if timer == nil {
+					timer = time.After(s.cfg.Linger)
+				}
+				if len(b.changes) >= s.cfg.MaxRows || b.bytes >= s.cfg.MaxBytes {
+					break gather
+				}
+			case <-timer:
+				break gather
+			case err := <-done:
+				return err
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if err := s.until(ctx, "write a batch", func(ctx context.Context) error { return s.store(ctx, b) }); err != nil {
+			return err
+		}
+		if err := s.until(ctx, "write position", func(ctx context.Context) error { return s.position(ctx, claim.Partition, last) }); err != nil {
+			return err
+		}
+		if err := claim.Commit(last); err != nil && ctx.Err() == nil && !fault.Is(err, fault.Unavailable) {
+			s.log.Debug("commit position", "partition", claim.Partition, "error", err) // lag tools only
+		}
+	}
+}
+
+// position records that everything below next is in the tables.
+func (s *Sink) position(ctx context.Context, partition int, next int64) error {
+	b, err := s.conn.PrepareBatch(ctx, "INSERT INTO `"+s.cfg.Database+"`.`_position` (partition, next)")
+	if err != nil {
+		return err
+	}
+	if err := b.Append(uint32(partition), uint64(next)); err != nil {
+		return err
+	}
+	if err := b.Send(); err != nil {
+		return fmt.Errorf("write position: %w", err)
+	}
+	s.note(func(st *Stats) { st.Next[partition] = next })
+	return nil
+}
+
+// chunks cuts a list into parts of at most n.
+func chunks[T any](list []T, n int) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		for len(list) > 0 {
+			k := min(n, len(list))
+			if !yield(list[:k]) {
+				return
+			}
+			list = list[k:]
+		}
+	}
+}
+
+func errorsJoin(errs ...error) error { return errors.Join(errs...) }

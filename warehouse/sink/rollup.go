@@ -1,0 +1,90 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+)
+
+// requests is the table whose rows are rolled up to one per prescription.
+const requests = "prescription_request"
+
+// rollupDDL is the table of one row per prescription id (issuing system and
+// number): a western prescription is several MedicationRequests.
+func rollupDDL(database string) string {
+	return "CREATE TABLE IF NOT EXISTS `" + database + "`.`prescription` (" +
+		"id String COMMENT '处方 id：发号系统|处方号', no Nullable(String) COMMENT '处方号', encounter_id Nullable(String) COMMENT '就诊 id', patient_id Nullable(String) COMMENT '患者 id', " +
+		"org_code Nullable(String) COMMENT '机构编码', doctor_id Nullable(String) COMMENT '医生 id', category Nullable(String) COMMENT 'decoction 饮片 | granule 颗粒 | patent 中成药 | western 西药', " +
+		"doses Nullable(Decimal(18, 6)) COMMENT '剂数', amount Nullable(Decimal(18, 6)) COMMENT '整张处方金额', formula Nullable(String) COMMENT '方名', status Nullable(String) COMMENT '状态', " +
+		"authored Nullable(DateTime64(3, 'UTC')) COMMENT '开方时间', _version UInt64, _deleted UInt8" +
+		") ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY id"
+}
+
+// affected returns the prescriptions that the batch's requests belonged to
+// before it, so that one which loses its last request disappears.
+func (s *Sink) affected(ctx context.Context, b *batch) (map[string]bool, error) {
+	ids := map[string]bool{}
+	var keys []string
+	for _, c := range b.changes {
+		if c.Type == "MedicationRequest" && (c.Version > 1 || c.Resource == nil) {
+			keys = append(keys, c.Type+"/"+c.ID)
+		}
+	}
+	for part := range chunks(keys, 5000) {
+		res, err := s.conn.Query(ctx, "SELECT DISTINCT id FROM `"+s.cfg.Database+"`.`"+requests+"` WHERE _resource IN (?) AND id IS NOT NULL", part)
+		if err != nil {
+			return nil, fmt.Errorf("look up prescriptions: %w", err)
+		}
+		for res.Next() {
+			var id *string
+			if err := res.Scan(&id); err != nil {
+				res.Close()
+				return nil, err
+			}
+			if id != nil {
+				ids[*id] = true
+			}
+		}
+		if err := errorsJoin(res.Err(), res.Close()); err != nil {
+			return nil, fmt.Errorf("look up prescriptions: %w", err)
+		}
+	}
+	return ids, nil
+}
+
+// rollup recomputes the prescriptions the batch touched from their requests.
+// It is a function of the tables, so doing it again changes nothing.
+func (s *Sink) rollup(ctx context.Context, b *batch, ids map[string]bool) error {
+	for t, r := range b.rows {
+		if t.name != requests {
+			continue
+		}
+		at := -1
+		for i, c := range t.columns {
+			if c.name == "id" {
+				at = i
+			}
+		}
+		for _, row := range r.list {
+			if id, ok := row[at].(string); ok && at >= 0 {
+				ids[id] = true
+			}
+		}
+	}
+	list := make([]string, 0, len(ids))
+	for id := range ids {
+		list = append(list, id)
+	}
+	for part := range chunks(list, 5000) {
+		err := s.conn.Exec(ctx, fmt.Sprintf("INSERT INTO `%[1]s`.`prescription` (id, no, encounter_id, patient_id, org_code, doctor_id, category, doses, amount, formula, status, authored, _version, _deleted) "+
+			"SELECT assumeNotNull(id), any(no), any(encounter_id), any(patient_id), any(org_code), any(doctor_id), any(category), max(doses), max(amount), any(formula), any(status), min(authored), toUInt64(?), 0 "+
+			"FROM `%[1]s`.`%[2]s` FINAL WHERE id IN (?) GROUP BY id", s.cfg.Database, requests), s.high, part)
+		if err != nil {
+			return fmt.Errorf("roll up prescriptions: %w", err)
+		}
+		gone := fmt.Sprintf("INSERT INTO `%[1]s`.`prescription` (id, _version, _deleted) SELECT id, toUInt64(?), 1 FROM `%[1]s`.`prescription` FINAL WHERE id IN (?) AND id NOT IN (SELECT assumeNotNull(id) FROM `%[1]s`.`%[2]s` FINAL WHERE id IN (?))", s.cfg.Database, requests)
+		if err := s.conn.Exec(ctx, gone, s.high+1, part, part); err != nil {
+			return fmt.Errorf("remove empty prescriptions: %w", err)
+		}
+	}
+	return nil
+}
