@@ -8,6 +8,7 @@ func commands() []*cobra.Command {
 		// one line each, in the order a newcomer needs them
 		serveCmd(),
 		setupCmd(),
+		engineCmd(),
 		simCmd(),
 		fhirpathCmd(),
 		viewCmd(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -17,14 +18,18 @@ import (
 
 // run starts every part that works on its own; each ends when ctx does.
 func (h *hub) run(ctx context.Context, group *errgroup.Group) {
-	for _, part := range []func(context.Context) error{h.store.Run, h.letters.Run, h.inbound.Run, h.changes.Run} {
+	parts := []func(context.Context) error{h.store.Run, h.letters.Run, h.inbound.Run, h.changes.Run, h.sink.Run}
+	if h.engine != nil {
+		parts = append(parts, h.engine.Run)
+	}
+	for _, part := range parts {
 		group.Go(func() error { return part(ctx) })
 	}
 }
 
 // ready reports whether every view has caught up with the log as it stood at
 // the start.
-func (h *hub) ready() bool { return h.store.Ready() }
+func (h *hub) ready() bool { return h.store.Ready() && h.sink.Ready() }
 
 // parts tells how each component is, for the first page.
 func (h *hub) parts(context.Context) []console.Part {
@@ -32,10 +37,15 @@ func (h *hub) parts(context.Context) []console.Part {
 	if !h.kafka.Embedded() {
 		kafka = "集群"
 	}
-	use := h.store.Usage()
+	use, rows := h.store.Usage(), h.sink.Stats()
+	warehouse := fmt.Sprintf("已写 %s 行", web.Count(rows.Rows))
+	if rows.Error != "" {
+		warehouse = "正在重试"
+	}
 	return []console.Part{
 		{Name: "日志 Kafka", Address: strings.Join(h.kafka.Brokers(), ", "), Note: kafka, OK: true},
 		{Name: "FHIR 资源库", Address: h.dir("fhir"), Note: "磁盘 " + web.Bytes(use.Disk), OK: h.store.Ready()},
+		{Name: "数据仓库 ClickHouse", Address: h.cfg.addr(h.cfg.Ports.ClickHouse), Note: warehouse, OK: rows.Error == ""},
 	}
 }
 

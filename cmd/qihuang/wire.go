@@ -22,6 +22,8 @@ import (
 	"github.com/qihuang-health/qihuang/pipeline/deadletter"
 	"github.com/qihuang-health/qihuang/pipeline/inbound"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
+	"github.com/qihuang-health/qihuang/warehouse/engine"
+	"github.com/qihuang-health/qihuang/warehouse/sink"
 )
 
 // knowledge is what the FHIR engine knows: read-only after start.
@@ -48,6 +50,8 @@ type hub struct {
 	changes *changes.Publisher
 
 	warehouse *database
+	engine    *engine.Supervisor // nil with a configured ClickHouse
+	sink      *sink.Sink
 
 	closers []func() error // in the order of opening
 }
@@ -153,16 +157,4 @@ func (h *hub) openInbound(ctx context.Context) (err error) {
 	h.onClose(h.inbound.Close)
 	h.changes, err = changes.New(ctx, h.kafka, h.store, h.log)
 	return err
-}
-
-func (h *hub) openWarehouse(context.Context) (err error) {
-	addr := h.cfg.ClickHouse.Address
-	if addr == "" {
-		addr = h.cfg.addr(h.cfg.Ports.ClickHouse)
-	}
-	if h.warehouse, err = openDatabase(h.cfg.ClickHouse, addr); err != nil {
-		return err
-	}
-	h.onClose(h.warehouse.conn.Close)
-	return nil
 }

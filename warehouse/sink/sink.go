@@ -103,8 +103,7 @@ func New(cfg Config, conn driver.Conn, cluster *kafka.Cluster, eng *fhirpath.Eng
 // Views returns the compiled views by name. Do not change the map.
 func (s *Sink) Views() map[string]*views.View { return s.views }
 
-// Ready reports whether the tables exist and the changes that were there at
-// the start have been read.
+// Ready reports whether the tables exist.
 func (s *Sink) Ready() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,6 +134,9 @@ func (s *Sink) Run(ctx context.Context) error {
 	if err := s.until(ctx, "prepare tables", s.prepare); err != nil {
 		return nil // only ctx ends the tries
 	}
+	s.mu.Lock()
+	s.ready = true
+	s.mu.Unlock()
 	return s.cluster.Consume(ctx, Group, kafka.Changes, s.consume)
 }
 

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/qihuang-health/qihuang/conformance"
+	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/fetch"
+	"github.com/qihuang-health/qihuang/warehouse/engine"
+	"github.com/qihuang-health/qihuang/warehouse/sink"
+)
+
+// openWarehouse prepares the engine's child process (unless a ClickHouse is
+// configured), the connection and the sink. Nothing here waits for the engine.
+func (h *hub) openWarehouse(context.Context) (err error) {
+	addr := h.cfg.ClickHouse.Address
+	if addr == "" {
+		addr = h.cfg.addr(h.cfg.Ports.ClickHouse)
+		if err := h.prepareEngine(addr); err != nil {
+			return err
+		}
+	}
+	if h.warehouse, err = openDatabase(h.cfg.ClickHouse, addr); err != nil {
+		return err
+	}
+	h.onClose(h.warehouse.conn.Close)
+	cfg := sink.Default()
+	cfg.Database, cfg.Zone = h.cfg.ClickHouse.Database, h.zone
+	var views [][]byte
+	for _, b := range conformance.Views() {
+		views = append(views, b)
+	}
+	h.sink, err = sink.New(cfg, h.warehouse.conn, h.kafka, h.paths, views, h.log.With("part", "sink"))
+	return err
+}
+
+func (h *hub) prepareEngine(addr string) error {
+	lib := h.cfg.ClickHouse.Library
+	if lib == "" {
+		path, ok := fetch.LibraryPath("")
+		if !ok {
+			return fault.New(fault.Unavailable, "没有 ClickHouse 引擎库；请先运行 `qihuang setup`，或在配置里写 clickhouse.address")
+		}
+		lib = path
+	}
+	cfg := engine.Default()
+	cfg.Library, cfg.Data, cfg.Listen, cfg.Databases = lib, h.dir("clickhouse"), addr, []string{h.cfg.ClickHouse.Database}
+	if h.cfg.ClickHouse.Memory > 0 {
+		cfg.Memory = h.cfg.ClickHouse.Memory << 20
+	}
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	h.engine = engine.NewSupervisor([]string{self, "engine"}, cfg, h.log.With("part", "engine"))
+	return nil
+}
