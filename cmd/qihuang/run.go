@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -48,10 +47,6 @@ func (h *hub) parts(context.Context) []console.Part {
 		{Name: "数据仓库 ClickHouse", Address: h.cfg.addr(h.cfg.Ports.ClickHouse), Note: warehouse, OK: rows.Error == ""},
 	}
 }
-
-// demo loads a small province on the first start and then keeps a trickle of
-// visits going.
-func (h *hub) demo(context.Context, io.Writer) error { return nil }
 
 // secret returns 32 random bytes kept in the data folder.
 func (h *hub) secret(name string) ([]byte, error) {
