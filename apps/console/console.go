@@ -53,10 +53,10 @@ func (f Fate) Fate() string { return string(f.State) }
 
 // Stats are the hub's own counters.
 type Stats struct {
-	Messages, Lag, DeadLetters       int64 // inbound: received, not yet handled, refused and unrepaired
-	Resources, Applied, WarehouseLag int64 // repository: current resources, log position; changes not yet in SQL
-	Parts                            []Part
-	Recent                           []Fate
+	Messages, Lag, DeadLetters int64 // inbound: received, not yet handled, refused and unrepaired
+	Applied, WarehouseLag      int64 // repository: log position; changes not yet in SQL
+	Parts                      []Part
+	Recent                     []Fate
 }
 
 // Hub tells the console about the running system.

@@ -48,7 +48,7 @@ type running struct{ replayed []string }
 
 func (r *running) Stats(context.Context) Stats {
 	now := time.Date(2026, 11, 22, 2, 3, 4, 0, time.UTC)
-	return Stats{Messages: 12345, Lag: 2, DeadLetters: 1, Resources: 98765, Applied: 4321,
+	return Stats{Messages: 12345, Lag: 2, DeadLetters: 1, Applied: 4321,
 		Parts:  []Part{{Name: "Kafka", Address: "127.0.0.1:9092", Note: "内置", OK: true}, {Name: "ClickHouse", Address: "127.0.0.1:8123", Note: "正在重启"}},
 		Recent: []Fate{{Time: now, Source: "his", Kind: "his-visit", State: Done}, {Time: now, Source: "his", Kind: "tcm-his-01", State: Dead, Reason: "缺少患者 id"}}}
 }
@@ -95,7 +95,7 @@ func serve(t *testing.T, sql Querier) (http.Handler, *running) {
 }
 
 var answers = scripted{
-	"system.tables":                {{int64(5000), int64(300), int64(3), int64(120)}},
+	"system.tables":                {{int64(5000), int64(300), int64(3), int64(120), int64(98765)}},
 	"AS label, if(ifNull(org_name": {{"2026-11-21", "370000001", int64(40)}, {"2026-11-21", "370000002", int64(20)}, {"2026-11-22", "370000001", int64(44)}},
 	"transform(category":           {{"中药饮片", "处方数", int64(60)}, {"中成药", "处方数", int64(30)}},
 	"tcm-disease":                  {{"感冒", "人次", int64(30)}, {"咳嗽", "人次", int64(20)}},

@@ -79,15 +79,15 @@ func (c *Console) home(g *gin.Context) {
 // board is the refreshed part of the first page.
 type board struct {
 	Stats
-	Rows, Visits, Halls, Patients int64
+	Rows, Visits, Halls, Patients, Resources int64
 }
 
 func (c *Console) board(g *gin.Context) board {
 	b := board{Stats: c.hub.Stats(g.Request.Context())}
 	const facts = `SELECT toInt64((SELECT sum(total_rows) FROM system.tables WHERE database = 'qihuang')),
-toInt64(countIf(status = 'finished')), toInt64(uniqExact(org_code)), toInt64((SELECT count() FROM qihuang.patient FINAL)) FROM qihuang.encounter FINAL`
+toInt64(countIf(status = 'finished')), toInt64(uniqExact(org_code)), toInt64((SELECT count() FROM qihuang.patient FINAL)), toInt64((SELECT uniq(type, id) FROM qihuang.resource)) FROM qihuang.encounter FINAL`
 	err := c.sql.Query(g.Request.Context(), facts, nil, func(scan func(...any) error) error {
-		return scan(&b.Rows, &b.Visits, &b.Halls, &b.Patients)
+		return scan(&b.Rows, &b.Visits, &b.Halls, &b.Patients, &b.Resources)
 	})
 	if err != nil {
 		c.log.WarnContext(g, "count warehouse rows", "error", err)

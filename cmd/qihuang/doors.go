@@ -10,6 +10,7 @@ import (
 	"github.com/qihuang-health/qihuang/apps/console"
 	"github.com/qihuang-health/qihuang/pipeline"
 	"github.com/qihuang-health/qihuang/pipeline/inbound"
+	"github.com/qihuang-health/qihuang/pipeline/kafka"
 )
 
 // mountDoors adds the doors of partners and people.
@@ -56,8 +57,15 @@ func (h *hub) Stats(ctx context.Context) console.Stats {
 		h.log.WarnContext(ctx, "count messages", "error", err)
 	}
 	recent := h.inbound.Recent()
-	for _, f := range recent[:min(12, len(recent))] {
+	for _, f := range recent[:min(8, len(recent))] {
 		s.Recent = append(s.Recent, console.Fate{Time: f.Time, Source: f.Source, Kind: f.Kind, State: states[f.State], Reason: f.Reason})
+	}
+	topics, err := h.kafka.Stats(ctx, []string{kafka.Changes}, nil)
+	if err != nil {
+		h.log.WarnContext(ctx, "count changes", "error", err)
+	}
+	for _, t := range topics {
+		s.WarehouseLag += max(0, t.Next-h.sink.Stats().Next[t.Partition])
 	}
 	s.Parts = h.parts(ctx)
 	return s

@@ -179,13 +179,26 @@ func (h *hub) mountFHIR(r gin.IRouter, metrics *server.Metrics) error {
 	if err != nil {
 		return err
 	}
+	policy, err := h.policy(validator)
+	if err != nil {
+		return err
+	}
 	s, err := server.New(cfg, server.Parts{Store: h.store, Model: h.model, Search: h.search, XML: xmlCodec{h.model}, Operations: ops,
-		Validator: validate.Policy{Validator: validator, Options: validate.Options{Level: validate.Structure}},
-		Clock: h.clock, Log: h.log, Metrics: metrics})
+		Validator: policy,
+		Clock:     h.clock, Log: h.log, Metrics: metrics})
 	if err != nil {
 		return err
 	}
 	h.onClose(func() error { s.Close(); return nil })
 	s.Mount(r)
 	return nil
+}
+
+// policy says how strictly writes are checked; nil = not at all.
+func (h *hub) policy(v *validate.Validator) (server.Validator, error) {
+	level, err := validate.ParseLevel(h.cfg.FHIR.Validation)
+	if err != nil || level == validate.Off {
+		return nil, err
+	}
+	return validate.Policy{Validator: v, Options: validate.Options{Level: level}}, nil
 }
