@@ -38,6 +38,9 @@ func TestModelExpressionsCompile(t *testing.T) {
 // broken are examples that do break an invariant.
 var broken = map[string]bool{
 	"patient-container-example.json dom-3": true, // refers to the contained Organization as "1", not "#1"
+	"bundle-with-no-type.json":             true, // made for tests: with no type nothing is true of it
+	"codesystem-example.json csd-1":        true, // the suite's testCombine1 says so too
+	"myconsent-resource.json ppc-1":        true, // has neither policy nor policyRule
 }
 
 // TestInvariantsOnExamples evaluates the invariants of resources on R4's
@@ -68,7 +71,7 @@ func TestInvariantsOnExamples(t *testing.T) {
 				ok, err := x.EvalItemBool(nil, root)
 				if err != nil {
 					t.Errorf("%s: %s %s: %v", filepath.Base(path), c.Key, c.Expression, err)
-				} else if !ok && c.Severity == "error" && !broken[filepath.Base(path)+" "+c.Key] {
+				} else if !ok && c.Severity == "error" && !broken[filepath.Base(path)+" "+c.Key] && !broken[filepath.Base(path)] {
 					t.Errorf("%s: %s does not hold: %s", filepath.Base(path), c.Key, c.Expression)
 				}
 			}
