@@ -15,9 +15,11 @@ import (
 // Limits of one patch, so that a small body cannot cause much work: an operation
 // costs about one pass over the document.
 const (
-	maxOperations = 10_000
-	maxDocument   = 64 << 20 // bytes of the document after any operation
-	maxWork       = 1 << 30  // bytes scanned in all
+	maxOperations = 10_000    // of a JSON Patch
+	maxChanges    = 1_000     // of a FHIRPath Patch
+	maxSteps      = 1_000_000 // of one FHIRPath expression
+	maxDocument   = 64 << 20  // bytes of the document after any operation
+	maxWork       = 512 << 20 // bytes scanned in all
 )
 
 // Patcher applies patches by media type. It is safe for concurrent use, pure and

@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/qihuang-health/qihuang/fhir"
@@ -29,8 +30,8 @@ func FHIRPath(fp *fhirpath.Engine, resource, parameters []byte) ([]byte, error) 
 		if p.Get("name").Str() != "operation" {
 			return nil, refuse(i, "", "patch-form", "参数名应为 operation", "the parameter's name must be operation")
 		}
-		if i >= maxOperations {
-			return nil, fault.New(fault.TooCostly, "patch of more than %d operations", maxOperations)
+		if i >= maxChanges {
+			return nil, fault.New(fault.TooCostly, "patch of more than %d operations", maxChanges)
 		}
 		o := change{document: d, fp: fp, i: i, parts: p.Get("part")}
 		if err := o.run(); err != nil {
@@ -110,10 +111,25 @@ func (o *change) eval(expr string) (fhirpath.Collection, error) {
 	if err != nil {
 		return nil, err
 	}
+	if readsClock(x.Tree()) {
+		return nil, o.refuse("patch-clock", "补丁的路径不能使用当前时间", "a path of a patch cannot ask for the time")
+	}
 	if o.work += len(o.src); o.work > maxWork {
 		return nil, fault.New(fault.TooCostly, "patch: too much work")
 	}
-	return x.Eval(nil, o.root)
+	return x.Eval(&fhirpath.Context{Limits: fhirpath.Limits{Steps: maxSteps}}, o.root)
+}
+
+// readsClock finds now(), today() and timeOfDay(): a patch is applied from the log,
+// again and on other nodes, and must do the same each time.
+func readsClock(t fhirpath.Tree) bool {
+	if t.Kind == "Function" {
+		switch t.Name {
+		case "now", "today", "timeOfDay":
+			return true
+		}
+	}
+	return slices.ContainsFunc(t.Children, readsClock)
 }
 
 // one returns the single element the path selects.

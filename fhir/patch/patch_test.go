@@ -226,6 +226,7 @@ func TestFHIRPath_bad(t *testing.T) {
 		{op("add", "Patient", "name", `"valueString":"active"`, "value", `"valueString":"yes"`), "wrong-type"},
 		{op("insert", "Patient.name", "index", `"valueInteger":3`, "value", `"valueHumanName":{}`), "patch-index"},
 		{op("move", "Patient.name", "source", `"valueInteger":0`, "destination", `"valueInteger":2`), "patch-index"},
+		{op("delete", "Patient.where(birthDate < today())"), "patch-clock"},
 		{op("move", "Patient.name.where(family='王')", "source", `"valueInteger":0`, "destination", `"valueInteger":0`), "patch-target"},
 	} {
 		_, err := FHIRPath(engine(), []byte(patient), c.patch)
