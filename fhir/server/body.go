@@ -116,7 +116,7 @@ func (s *Server) decode(req *Request) (err error) {
 	switch kind := mediaKind(req.MediaType); {
 	case kind == 'j', req.MediaType == mimePatch, req.MediaType == mimeForm && takesForm(req):
 		return nil
-	case kind == 'x' && s.parts.XML != nil && req.Method != http.MethodPatch:
+	case kind == 'x' && s.parts.XML != nil: // of a PATCH the Parameters of a FHIRPath Patch
 		req.Body, err = s.parts.XML.ToJSON(req.Body)
 		return err
 	case kind == 0 && req.MediaType != "" && req.Type == "Binary" && (req.Shape == TypeLevel || req.Shape == Instance):

@@ -39,7 +39,11 @@ func (s *Server) capabilities(_ context.Context, r *Request) (*Reply, error) {
 	if s.parts.XML != nil {
 		b = append(b, `,"application/fhir+xml","xml"`...)
 	}
-	b = append(b, `],"patchFormat":["application/json-patch+json","application/fhir+json"],"rest":[`...)
+	b = append(b, `],"patchFormat":["application/json-patch+json","application/fhir+json"`...)
+	if s.parts.XML != nil {
+		b = append(b, `,"application/fhir+xml"`...)
+	}
+	b = append(b, `],"rest":[`...)
 	b = append(b, s.rest...)
 	b = append(b, `]}`...)
 	body, err := s.view(r, b)

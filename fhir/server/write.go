@@ -123,7 +123,7 @@ func patchType(media string, body []byte) (string, error) {
 	switch {
 	case root.Kind() == fhir.Array && (media == mimePatch || media == "application/json" || media == mimeJSON):
 		return mimePatch, nil
-	case root.ResourceType() == "Parameters" && mediaKind(media) == 'j':
+	case root.ResourceType() == "Parameters" && (mediaKind(media) == 'j' || mediaKind(media) == 'x'): // XML is JSON by now
 		return mimeJSON, nil
 	}
 	return "", fault.New(fault.Invalid, "not a patch").With(fault.Issue{Severity: "error", Code: "structure", Key: "patch-form",
