@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qihuang-health/qihuang/adapters/soap"
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
@@ -278,13 +279,11 @@ func TestPullsAnswerLiterally(t *testing.T) {
 	ask := func(name, visitNo string) string {
 		body := bytes.ReplaceAll(sample(t, name+"_request.xml"), []byte("443001"), []byte(visitNo))
 		w := post(server, "/services/"+name, "text/xml", envelope("<![CDATA["+string(body)+"]]>"))
-		var out strings.Builder
-		if i := strings.Index(w.Body.String(), "<acceptMessageReturn>"); i >= 0 {
-			s := w.Body.String()[i+len("<acceptMessageReturn>"):]
-			s, _, _ = strings.Cut(s, "</acceptMessageReturn>")
-			out.WriteString(strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(s))
+		reply, err := soap.ParseXML(w.Body.Bytes())
+		if err != nil {
+			t.Fatal(err)
 		}
-		return out.String()
+		return reply.Child("Body").Child("acceptMessageResponse").Value("acceptMessageReturn")
 	}
 	for name, words := range map[string][]string{
 		"TCM_HIS_07": {"<Request><Record><recordId>", "<serialNo>443001</serialNo><patiId>100001</patiId><name>张三</name><age>70岁</age><gender>男</gender>",

@@ -36,10 +36,19 @@ func (v Version) ContentType() string {
 }
 
 // Reply wraps the string result of an RPC call: `<ns1:OPResponse><OPReturn>` with
-// an unqualified return element, as Axis 1 clients expect.
+// an unqualified return element, as Axis 1 clients expect. XML in the result
+// stands in CDATA: clients that search the reply's text literally find it.
 func (c *Call) Reply(result string) []byte {
 	return c.wrap(`<ns1:` + c.Operation + `Response xmlns:ns1="` + Escape(c.Namespace) + `"><` + c.Operation + `Return>` +
-		Escape(result) + `</` + c.Operation + `Return></ns1:` + c.Operation + `Response>`)
+		content(result) + `</` + c.Operation + `Return></ns1:` + c.Operation + `Response>`)
+}
+
+// content escapes text, or wraps it when it is XML itself.
+func content(result string) string {
+	if !strings.HasPrefix(result, "<") {
+		return Escape(result)
+	}
+	return "<![CDATA[" + strings.ReplaceAll(result, "]]>", "]]]]><![CDATA[>") + "]]>"
 }
 
 func (c *Call) wrap(body string) []byte {

@@ -110,6 +110,19 @@ func TestReplyIsWhatThePlatformSends(t *testing.T) {
 	}
 }
 
+func TestReplyKeepsXMLLiteral(t *testing.T) {
+	c := &Call{Operation: "acceptMessage"}
+	const result = "<Request><Record>a]]>b &amp; c</Record></Request>"
+	reply := c.Reply(result)
+	if !strings.Contains(string(reply), "<Request><Record>a]]") {
+		t.Errorf("%s", reply)
+	}
+	e, err := ParseXML(reply)
+	if got := e.Child("Body").Child("acceptMessageResponse").Child("acceptMessageReturn"); err != nil || got.Text != result {
+		t.Errorf("%v %q", err, got.Text)
+	}
+}
+
 func TestFaultsAndWSDLAreWellFormed(t *testing.T) {
 	docs := [][]byte{Service{"TCM_HIS_01", "http://DefaultNamespace", "acceptMessage", "in0", "http://h/a?b&c", "<推送>"}.WSDL()}
 	for _, v := range []Version{V11, V12} {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"time"
 
@@ -68,17 +69,7 @@ func simCmd() *cobra.Command {
 }
 
 func runSim(cmd *cobra.Command, cfg sim.Config, asJSON bool) error {
-	var bar *progressbar.ProgressBar
-	report, err := sim.Run(cmd.Context(), cfg, func(done, total int) {
-		if bar == nil {
-			bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(cmd.ErrOrStderr()), progressbar.OptionShowCount(),
-				progressbar.OptionSetDescription("就诊"), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionShowIts())
-		}
-		_ = bar.Set(done)
-	})
-	if bar != nil {
-		_, _ = fmt.Fprintln(cmd.ErrOrStderr())
-	}
+	report, err := sim.Run(cmd.Context(), cfg, simProgress(cmd.ErrOrStderr()))
 	if report == nil {
 		return err
 	}
@@ -95,6 +86,27 @@ func runSim(cmd *cobra.Command, cfg sim.Config, asJSON bool) error {
 		t.Prescriptions["decoction"], t.Prescriptions["granule"], t.Prescriptions["patent"], t.Prescriptions["western"], t.ChargeTotal)
 	_, _ = fmt.Fprintf(cmd.OutOrStdout(), "预设异常：超剂量处方 %d、十八反处方 %d、缺证候就诊 %d\n", t.Overdose, t.Eighteen, t.NoSyndrome)
 	return err
+}
+
+// simProgress shows a bar on a terminal and a line every few seconds elsewhere.
+func simProgress(out io.Writer) func(done, total int) {
+	if f, ok := out.(*os.File); ok && terminal(f) {
+		var bar *progressbar.ProgressBar
+		return func(done, total int) {
+			if bar == nil {
+				bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(out), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
+					progressbar.OptionSetDescription("就诊"), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+			}
+			_ = bar.Set(done)
+		}
+	}
+	last := time.Now()
+	return func(done, total int) {
+		if time.Since(last) > 5*time.Second {
+			last = time.Now()
+			_, _ = fmt.Fprintf(out, "已送出 %d / %d 次就诊\n", done, total)
+		}
+	}
 }
 
 func printJSON(w io.Writer, v any) error {
