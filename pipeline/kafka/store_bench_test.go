@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -168,4 +169,47 @@ func BenchmarkCreate32(b *testing.B) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "creates/s")
+}
+
+// BenchmarkRead reads random resources of a few thousand, each on a snapshot of
+// its own, beside a client that writes all the time.
+func BenchmarkRead(b *testing.B) {
+	st, stop := repository(b, b.TempDir())
+	defer stop()
+	const n = 4000
+	tx := &store.Transaction{ID: rand.Text()}
+	for i := range n {
+		tx.Ops = append(tx.Ops, store.Op{Method: store.Update, Type: "Patient", ID: fmt.Sprint(i), Resource: fmt.Appendf(nil,
+			`{"resourceType":"Patient","identifier":[{"system":"urn:x","value":"%d"}],"name":[{"text":"张三"}],"birthDate":"1980-01-01"}`, i)})
+	}
+	if _, err := st.Commit(context.Background(), tx); err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			_, _ = st.Commit(ctx, &store.Transaction{ID: rand.Text(), Ops: tx.Ops[:1]})
+		}
+	})
+	var i atomic.Int64
+	b.SetParallelism(16)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			sn, err := st.Snapshot(ctx, 0)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			if _, err := sn.Read("Patient", fmt.Sprint(i.Add(7)%n)); err != nil {
+				b.Error(err)
+			}
+			sn.Close()
+		}
+	})
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "reads/s")
+	cancel()
+	wg.Wait()
 }

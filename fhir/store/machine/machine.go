@@ -149,6 +149,7 @@ func (m *Machine) Run(ctx context.Context) (err error) {
 		defer close(jobs)
 		readErr = m.read(ctx, m.st.applied+1, m.st.lastMS, jobs, room, &wg)
 	})
+	wg.Go(func() { m.views.expireLoop(ctx) })
 	defer wg.Wait()
 	defer cancel()
 	for j := range jobs {

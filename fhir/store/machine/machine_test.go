@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/search"
+	"github.com/qihuang-health/qihuang/internal/clock"
 )
 
 func indexed(t testing.TB) *Machine {
@@ -129,3 +131,60 @@ func FuzzFill(f *testing.F) {
 		}
 	})
 }
+
+// Views are kept up to the limit, the pinned ones longest, and all are closed.
+func TestViewsKeepAndClose(t *testing.T) {
+	now := time.Unix(0, 0)
+	kv := &counting{}
+	v := newViews(kv, clock.Fixed(now), 8, time.Minute)
+	for i := range int64(20) {
+		kv.applied = i
+		s, err := v.take(i)
+		if err != nil || s.st.applied != i {
+			t.Fatalf("take %d: %+v, %v", i, s, err)
+		}
+		v.clock = clock.Fixed(now.Add(time.Duration(i) * time.Second))
+		v.retain(s, i == 3)
+		v.release(s)
+	}
+	if s := v.at(3); s == nil {
+		t.Error("the pinned view is gone")
+	} else {
+		v.release(s)
+	}
+	if v.at(1) != nil {
+		t.Error("an old view is still there")
+	}
+	if len(v.kept) > 8 || kv.open > 9 {
+		t.Errorf("%d kept, %d open", len(v.kept), kv.open)
+	}
+	v.clock = clock.Fixed(now.Add(time.Hour))
+	if v.expire(); len(v.kept) != 0 || kv.open != 1 {
+		t.Errorf("expired: %d kept, %d open", len(v.kept), kv.open)
+	}
+	if v.closeAll(); kv.open != 0 {
+		t.Errorf("%d open after the end", kv.open)
+	}
+}
+
+// counting is a KV that only counts its views.
+type counting struct {
+	open    int
+	applied int64
+}
+
+func (k *counting) Get(_, _ []byte) ([]byte, bool, error) { return nil, false, nil }
+func (k *counting) Begin(bool) Batch                      { return nil }
+func (k *counting) View() View {
+	k.open++
+	return &counted{k, (&state{applied: k.applied}).encode(nil)}
+}
+
+type counted struct {
+	k     *counting
+	state []byte
+}
+
+func (v *counted) Get(_, _ []byte) ([]byte, bool, error) { return v.state, true, nil }
+func (v *counted) Iter(_, _ []byte) search.Iterator      { return nil }
+func (v *counted) Close() error                          { v.k.open--; return nil }

@@ -3,6 +3,8 @@ package machine
 import (
 	"context"
 	"iter"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -94,34 +96,60 @@ func (v *views) retain(s *shared, pin bool) {
 	if v.closed {
 		return
 	}
-	now := v.clock.Now()
-	s.used = now
+	s.used = v.clock.Now()
 	s.pinned = s.pinned || pin
 	if v.kept[s.st.applied] != nil {
 		return
 	}
 	if len(v.kept) >= v.max {
-		v.evict(now)
+		v.evict()
 	}
 	s.refs++
 	v.kept[s.st.applied] = s
 }
 
-func (v *views) evict(now time.Time) {
-	var oldest *shared
+// evict makes room: an eighth at once, so that its cost is spread.
+func (v *views) evict() {
+	all := slices.Collect(maps.Values(v.kept))
+	slices.SortFunc(all, func(a, b *shared) int {
+		if a.pinned != b.pinned {
+			if b.pinned {
+				return -1
+			}
+			return 1
+		}
+		return a.used.Compare(b.used)
+	})
+	for _, s := range all[:max(len(all)/8, 1)] {
+		delete(v.kept, s.st.applied)
+		v.drop(s)
+	}
+}
+
+// expire gives up what was not used for the retention time.
+func (v *views) expire() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	now := v.clock.Now()
 	for offset, s := range v.kept {
 		if now.Sub(s.used) > v.keep {
 			delete(v.kept, offset)
 			v.drop(s)
-			continue
-		}
-		if oldest == nil || s.pinned != oldest.pinned && oldest.pinned || s.pinned == oldest.pinned && s.used.Before(oldest.used) {
-			oldest = s
 		}
 	}
-	if len(v.kept) >= v.max && oldest != nil {
-		delete(v.kept, oldest.st.applied)
-		v.drop(oldest)
+}
+
+// expireLoop calls expire now and then until ctx ends.
+func (v *views) expireLoop(ctx context.Context) {
+	tick := time.NewTicker(max(v.keep/10, time.Second))
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			v.expire()
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
