@@ -51,10 +51,11 @@ func (genderCheck) Check(_ context.Context, res fhir.Node) []fault.Issue {
 
 // hub is a FHIR server on a memory store.
 type hub struct {
-	t    testing.TB
-	url  string
-	base string
-	srv  *server.Server
+	t       testing.TB
+	url     string
+	base    string
+	srv     *server.Server
+	handler http.Handler
 }
 
 func newHub(t testing.TB, change ...func(*server.Config, *server.Parts)) *hub {
@@ -85,7 +86,7 @@ func newHub(t testing.TB, change ...func(*server.Config, *server.Parts)) *hub {
 	s.Mount(r)
 	ts := httptest.NewServer(r)
 	t.Cleanup(func() { ts.Close(); s.Close(); cancel(); <-ran })
-	return &hub{t: t, url: ts.URL, base: ts.URL + "/fhir", srv: s}
+	return &hub{t: t, url: ts.URL, base: ts.URL + "/fhir", srv: s, handler: r}
 }
 
 // answer is an HTTP answer read whole.
