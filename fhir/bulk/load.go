@@ -84,7 +84,7 @@ type Loader struct {
 	mu    sync.Mutex
 	sum   Summary
 	state *state
-	nonce  string
+	nonce string
 }
 
 // NewLoader returns a loader that sends with client.
