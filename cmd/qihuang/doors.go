@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/gin-gonic/gin"
 
@@ -24,7 +23,6 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 		return err
 	}
 	c.Mount(r)
-	r.GET("/openapi.json", func(g *gin.Context) { g.JSON(http.StatusOK, openAPI(h.cfg)) })
 	return nil
 }
 

@@ -1,26 +1,40 @@
 package main
 
 import (
-	"maps"
+	"net/http"
+	"sync"
+
+	"github.com/gin-gonic/gin"
 
 	"github.com/qihuang-health/qihuang/adapters/his"
 	"github.com/qihuang-health/qihuang/apps/console"
+	"github.com/qihuang-health/qihuang/fhir/openapi"
+	"github.com/qihuang-health/qihuang/fhir/server"
 )
 
-// openAPI returns the OpenAPI 3.1 document of what is not FHIR REST (FHIR
-// describes itself at /fhir/metadata).
-func openAPI(cfg Config) map[string]any {
-	paths := map[string]any{}
-	maps.Copy(paths, his.OpenAPI())
-	maps.Copy(paths, console.OpenAPI())
-	ok := func(text string) map[string]any {
-		return map[string]any{"200": map[string]any{"description": text}}
+// openAPI answers with the OpenAPI 3.1 description of every door, made once
+// when first asked for.
+func openAPI(s *server.Server) gin.HandlerFunc {
+	doc := sync.OnceValues(func() ([]byte, error) {
+		b := openapi.New("岐黄 省级中医馆数据中心", version)
+		b.AddPaths(his.OpenAPI())
+		b.AddPaths(console.OpenAPI())
+		ok := func(text string) map[string]openapi.Response { return map[string]openapi.Response{"200": {Description: text}} }
+		b.Add("GET", "/healthz", openapi.Operation{Summary: "进程存活", Responses: ok("alive")})
+		b.Add("GET", "/readyz", openapi.Operation{Summary: "已追上日志、可以服务",
+			Responses: map[string]openapi.Response{"200": {Description: "ready"}, "503": {Description: "正在追赶"}}})
+		b.Add("GET", "/metrics", openapi.Operation{Summary: "Prometheus 指标", Responses: ok("text/plain")})
+		if err := s.OpenAPI(b); err != nil {
+			return nil, err
+		}
+		return b.JSON()
+	})
+	return func(c *gin.Context) {
+		b, err := doc()
+		if err != nil {
+			_ = c.AbortWithError(http.StatusInternalServerError, err)
+			return
+		}
+		c.Data(http.StatusOK, "application/json; charset=utf-8", b)
 	}
-	paths["/healthz"] = map[string]any{"get": map[string]any{"summary": "进程存活", "responses": ok("alive")}}
-	paths["/readyz"] = map[string]any{"get": map[string]any{"summary": "已追上日志、可以服务", "responses": map[string]any{"200": map[string]any{"description": "ready"}, "503": map[string]any{"description": "正在追赶"}}}}
-	paths["/metrics"] = map[string]any{"get": map[string]any{"summary": "Prometheus 指标", "responses": ok("text/plain")}}
-	paths["/fhir/metadata"] = map[string]any{"get": map[string]any{"summary": "FHIR CapabilityStatement", "responses": ok("application/fhir+json")}}
-	return map[string]any{"openapi": "3.1.0",
-		"info":    map[string]any{"title": "岐黄 省级中医馆数据中心", "version": version, "description": "医馆推送、控制台接口。FHIR R4 接口见 /fhir/metadata。"},
-		"servers": []any{map[string]any{"url": "http://" + cfg.addr(cfg.Ports.HTTP)}}, "paths": paths}
 }

@@ -191,6 +191,7 @@ func (h *hub) mountFHIR(r gin.IRouter, metrics *server.Metrics) error {
 	}
 	h.onClose(func() error { s.Close(); return nil })
 	s.Mount(r)
+	r.GET("/openapi.json", openAPI(s))
 	return nil
 }
 

@@ -5,6 +5,7 @@ package openapi
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"sync"
 
@@ -75,6 +76,22 @@ func (b *Builder) Add(method, path string, o Operation) {
 		b.paths[path] = map[string]any{}
 	}
 	b.paths[path][strings.ToLower(method)] = o.object()
+}
+
+// AddPaths adds path items written as maps: path → method → operation object.
+func (b *Builder) AddPaths(paths map[string]any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for path, item := range paths {
+		methods, ok := item.(map[string]any)
+		if !ok {
+			continue
+		}
+		if b.paths[path] == nil {
+			b.paths[path] = map[string]any{}
+		}
+		maps.Copy(b.paths[path], methods)
+	}
 }
 
 // Schema adds a component schema.
