@@ -1,10 +1,10 @@
 package terminology
 
 import (
+	_ "embed"
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir/fhirpath/ucum"
-	"golang.org/x/text/currency"
 	"golang.org/x/text/language"
 )
 
@@ -152,16 +152,18 @@ func isDigits(s string) bool {
 
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
-// currencies lists ISO 4217 as golang.org/x/text/currency knows it (CLDR),
-// historic codes included.
+//go:embed currencies.txt
+var currencyList string
+
+// currencies lists ISO 4217.
 func currencies() *codeSystem {
 	b := newConcepts()
 	b.cs.url, b.cs.name, b.cs.content = SystemCurrency, "ISO4217", "complete"
-	letters(3, func(code string) {
-		if _, err := currency.ParseISO(code); err == nil {
-			b.concept(code, "")
+	for line := range strings.Lines(currencyList) {
+		if code, display, ok := strings.Cut(strings.TrimSpace(line), " "); ok && code != "#" {
+			b.concept(code, display)
 		}
-	})
+	}
 	return b.finish()
 }
 
