@@ -15,36 +15,21 @@ import (
 func validation(v *validate.Validator) server.Operation {
 	return server.Operation{Name: "validate", Definition: coreOp + "Resource-validate", Types: []string{"*"}, Instances: []string{"*"},
 		Run: func(ctx context.Context, s *server.Server, r *server.Request) (*server.Reply, error) {
-			in, err := readInputs(r)
+			in := validate.Request{Type: r.Type, ID: r.Target.ID, Query: r.Params(),
+				Stored: func() (fhir.Node, error) { return stored(ctx, s, r) }}
+			if len(r.Body) > 0 {
+				tree, err := fhir.Parse(r.Body)
+				if err != nil {
+					return nil, err
+				}
+				in.Body = tree.Root()
+			}
+			issues, err := v.Operation(ctx, in)
 			if err != nil {
 				return nil, err
 			}
-			res, err := subject(ctx, s, r, in)
-			if err != nil {
-				return nil, err
-			}
-			if got := res.ResourceType(); got != r.Type {
-				return nil, invalid("resource-type", "资源类型应为 "+r.Type, "expected a "+r.Type)
-			}
-			issues := v.Validate(ctx, res, validate.Options{Level: validate.Full, Profiles: in.Values["profile"]})
 			return reply(outcome.Issues(issues, outcome.Options{English: r.English, RequestID: r.ID}), nil)
 		}}
-}
-
-// subject is the resource to validate: the body, its parameter "resource", or
-// without a body the stored one.
-func subject(ctx context.Context, s *server.Server, r *server.Request, in inputs) (fhir.Node, error) {
-	if in.body.ResourceType() == "Parameters" && r.Type != "Parameters" {
-		if res := in.part("resource").Get("resource"); res.Exists() {
-			return res, nil
-		}
-	} else if in.body.Exists() {
-		return in.body, nil
-	}
-	if r.Target.ID == "" {
-		return fhir.Node{}, invalid("body", "缺少要校验的资源", "the resource to validate is missing")
-	}
-	return stored(ctx, s, r)
 }
 
 // stored parses the resource a request addresses.

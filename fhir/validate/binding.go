@@ -108,7 +108,7 @@ func (w *walk) coding(n fhir.Node) {
 		return
 	}
 	if w.v.terms.Valid(system.Str(), code.Str()) == terminology.No {
-		w.report(code, finding{code: "code-invalid", key: "code-unknown", zh: "编码系统 " + system.Str() + " 中没有编码 " + quote(code.Str()),
+		w.reportAt(code, "code", finding{code: "code-invalid", key: "code-unknown", zh: "编码系统 " + system.Str() + " 中没有编码 " + quote(code.Str()),
 			en: "the code system " + system.Str() + " has no code " + quote(code.Str())})
 	}
 }

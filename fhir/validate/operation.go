@@ -14,7 +14,9 @@ type Request struct {
 	Type, ID string     // of the address; ID is "" on the type
 	Body     fhir.Node  // the posted resource, or Parameters with resource, mode, profile; absent on GET
 	Query    url.Values // mode and profile may stand here too
-	Stored   fhir.Node  // the instance as it is stored, if there is one
+	// Stored reads the instance as it is stored, for a call without a resource
+	// and for mode delete; nil if there is none.
+	Stored func() (fhir.Node, error)
 }
 
 // Operation runs $validate at the full level and returns the findings, of which
@@ -38,9 +40,16 @@ func (v *Validator) Operation(ctx context.Context, r Request) ([]fault.Issue, er
 		return nil, missing("profile")
 	}
 	if !res.Exists() {
-		if res = r.Stored; !res.Exists() {
+		if r.Stored == nil || r.ID == "" {
 			return nil, missing("resource")
 		}
+		if res, err = r.Stored(); err != nil {
+			return nil, err
+		}
+	}
+	if rt := res.ResourceType(); r.Type != "" && rt != "" && rt != r.Type {
+		return nil, fault.New(fault.Invalid, "another type").With(fault.Issue{Severity: "error", Code: "value", Key: "validate-type", Expression: rt,
+			Text: "资源类型 " + rt + " 与地址中的 " + r.Type + " 不一致", TextEN: "the resource is a " + rt + " but the address says " + r.Type})
 	}
 	issues := v.Validate(ctx, res, Options{Level: Full, Profiles: profiles})
 	return append(r.address(res, mode), issues...), nil
@@ -89,23 +98,22 @@ func (r Request) deletion() ([]fault.Issue, error) {
 		return nil, fault.New(fault.Invalid, "mode delete is for instances").With(fault.Issue{Severity: "error", Code: "invalid", Key: "validate-mode",
 			Text: "mode=delete 只能用于具体资源", TextEN: "mode delete is for instances only"})
 	}
+	if r.Stored != nil {
+		_, err := r.Stored()
+		return nil, err
+	}
 	return nil, nil
 }
 
-// address compares the resource with the address it was sent to.
-func (r Request) address(res fhir.Node, mode string) (out []fault.Issue) {
-	add := func(key, expression, zh, en string) {
-		line, col := res.Tree().Position(res.Offset())
-		out = append(out, fault.Issue{Severity: "error", Code: "value", Key: key, Text: zh, TextEN: en, Expression: expression, Line: line, Col: col})
+// address compares the resource's id with the address it was sent to.
+func (r Request) address(res fhir.Node, mode string) []fault.Issue {
+	id := res.Get("id")
+	if r.ID == "" || id.Str() == r.ID || !id.Exists() && mode != "update" {
+		return nil
 	}
-	if rt := res.ResourceType(); r.Type != "" && rt != "" && rt != r.Type {
-		add("validate-type", rt, "资源类型 "+rt+" 与地址中的 "+r.Type+" 不一致", "the resource is a "+rt+" but the address says "+r.Type)
-	}
-	id := res.Get("id").Str()
-	if r.ID != "" && id != r.ID && (mode == "update" || id != "") {
-		add("validate-id", res.ResourceType()+".id", "资源的 id 与地址中的 "+r.ID+" 不一致", "the resource's id differs from "+r.ID+" in the address")
-	}
-	return out
+	line, col := res.Tree().Position(id.Offset())
+	return []fault.Issue{{Severity: "error", Code: "value", Key: "validate-id", Expression: res.ResourceType() + ".id", Line: line, Col: col,
+		Text: "资源的 id 与地址中的 " + r.ID + " 不一致", TextEN: "the resource's id differs from " + r.ID + " in the address"}}
 }
 
 func missing(name string) *fault.Error {

@@ -12,6 +12,8 @@ func (w *walk) resourceRules(n fhir.Node, s *schema) {
 		w.bundle(n)
 	case "Questionnaire":
 		w.questionnaire(n)
+	case "QuestionnaireResponse":
+		w.response(n)
 	}
 	w.evaluate(n, fhir.Node{}, s.typ.Name, s.rules.invariants)
 }

@@ -180,9 +180,7 @@ func (w *walk) broken(n fhir.Node, inv *invariant) {
 func (w *walk) pathContext() *fhirpath.Context {
 	c := &w.context
 	c.Ctx, c.Resource, c.RootResource, c.Conformance = w.ctx, w.scope.resource, w.scope.root, w.v
-	if w.v.terms != nil {
-		c.Terminology = w.v.terms
-	}
+	c.Terminology = w.v.tx
 	return c
 }
 

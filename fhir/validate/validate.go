@@ -49,23 +49,37 @@ type Options struct {
 
 // Validator validates resources of one model. It is safe for concurrent use.
 type Validator struct {
-	model    *definitions.Model
-	fp       *fhirpath.Engine
-	terms    *terminology.Service
-	schemas  map[string]*schema
-	element  *schema // of the `_name` of a primitive
-	profiles *profiles
-	paths    expressions // of discriminators
-	walks    sync.Pool
+	model     *definitions.Model
+	fp        *fhirpath.Engine
+	terms     *terminology.Service
+	schemas   map[string]*schema
+	element   *schema // of the `_name` of a primitive
+	profiles  *profiles
+	paths     expressions // of discriminators
+	tx        fhirpath.Terminology
+	resources Resources
+	walks     sync.Pool
 }
+
+// Option changes a validator at its making.
+type Option func(*Validator)
+
+// WithResources lets the validator find stored Questionnaires.
+func WithResources(r Resources) Option { return func(v *Validator) { v.resources = r } }
 
 // New compiles the model's types. fp evaluates invariants and terms answers
 // bindings; either may be nil, which leaves its checks out.
-func New(m *definitions.Model, fp *fhirpath.Engine, terms *terminology.Service) *Validator {
+func New(m *definitions.Model, fp *fhirpath.Engine, terms *terminology.Service, opts ...Option) *Validator {
 	v := &Validator{model: m, fp: fp, terms: terms, schemas: schemas(m)}
 	compileRules(v.schemas)
 	v.element = v.schemas["Element"]
 	v.profiles = newProfiles(v)
+	if terms != nil {
+		v.tx = terms.FHIRPath()
+	}
+	for _, o := range opts {
+		o(v)
+	}
 	v.walks.New = func() any { return &walk{v: v} }
 	return v
 }
