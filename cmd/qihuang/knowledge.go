@@ -26,6 +26,6 @@ func loadKnowledge(zone *time.Location) (k knowledge, err error) {
 	k.paths = fhirpath.NewEngine(k.model)
 	cfg := search.Default()
 	cfg.Zone = zone
-	k.search = search.NewEngine(k.model, k.paths, search.WithConfig(cfg))
+	k.search = search.NewEngine(k.model, k.paths, search.WithConfig(cfg), search.WithTerminology(k.terms))
 	return k, nil
 }
