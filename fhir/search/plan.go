@@ -80,38 +80,74 @@ func (r *run) count(t *typeTable) int {
 	return n
 }
 
-// size guesses how many keys a span has. It reads a few; if there are more it
-// takes them for evenly spread: the ids over the range of UUIDs, or the values
-// between the span's bounds. filtered counts keys that do not match, too;
-// otherwise the ids are added to found. all tells that there are no more.
+// size guesses how many keys a span has. It reads the first few; if there are
+// more it looks at how dense they lie ever further on. filtered counts keys
+// that do not match, too; otherwise the ids are added to found. all tells that
+// there are no more.
 func (r *run) size(s *span, filtered bool, found *idSet) (n int, all bool) {
+	if s.upper != nil && bytes.Compare(s.lower, s.upper) >= 0 {
+		return 0, true
+	}
+	it := r.ix.Iter(s.lower, s.upper)
+	defer func() { r.closed(it.Close()) }()
 	at := common(s)
-	whole := span{lower: s.lower, upper: s.upper, cut: func(k []byte) ([]byte, bool) {
-		if filtered {
-			return k[at:], true
+	var first, last uint64
+	for it.Next() && r.spend(1) {
+		id, ok := s.id(it.Key())
+		if !ok && !filtered {
+			continue
 		}
-		id, ok := s.id(k)
-		if ok {
+		if !filtered {
 			found.add(id)
 		}
-		return k[at:], ok
-	}}
-	var first, last uint64
-	r.each(&whole, func(rest []byte) bool {
-		if n++; n == 1 {
-			first = place(rest)
+		if last = place(it.Key()[at:]); n == 0 {
+			first = last
 		}
-		last = place(rest)
-		return n < probe
-	})
-	if n < probe {
-		return n, true
+		if n++; n == probe {
+			return r.extrapolate(it, s.lower[:min(at, len(s.lower))], at, first, last), false
+		}
 	}
-	end := ^uint64(0)
-	if !s.ascending && len(s.upper) > at && len(s.upper) >= len(s.lower) {
-		end = place(s.upper[at:])
+	return n, true
+}
+
+// extrapolate integrates the density of keys from the probe on. Ids drawn at
+// random lie evenly, those drawn by time in bursts: so it steps further each
+// time, and each time reads a few keys.
+func (r *run) extrapolate(it Iterator, prefix []byte, at int, first, last uint64) int {
+	const few, factor = 4, 8
+	total := float64(probe)
+	step := max(last-first, 1)
+	density := probe / float64(step)
+	mark := slices.Clone(prefix)
+	if at > len(prefix) {
+		mark = append(mark, it.Key()[len(prefix):at]...)
 	}
-	return int(min(unbounded, float64(n)*max(1, float64(end-first)/float64(max(last-first, 1))))), false
+	pos, nearer := last, 0
+	for range 24 {
+		if step < ^uint64(0)/factor && nearer == 0 {
+			step *= factor
+		}
+		if step = min(step, ^uint64(0)-pos); step < 16 {
+			break
+		}
+		target, end, n := pos+step, pos+step, 0
+		r.spend(costSeek)
+		for ok := it.SeekGE(binary.BigEndian.AppendUint64(mark[:at:at], target)); ok && n < few; ok = it.Next() {
+			end = place(it.Key()[min(at, len(it.Key())):])
+			n++
+		}
+		if n < few { // behind the last: come nearer
+			if nearer++; nearer > 3 {
+				break
+			}
+			step /= 4
+			continue
+		}
+		here := few / float64(max(end-target, 1))
+		total += (density + here) / 2 * float64(step)
+		density, pos = here, target
+	}
+	return int(min(total, unbounded))
 }
 
 // common returns how many bytes all keys of a span share, a UUID's mark included.
