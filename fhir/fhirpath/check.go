@@ -163,17 +163,16 @@ func (k *checker) member(x *expr, from shape) (shape, error) {
 
 // suggest names an element that may have been meant.
 func (s shape) suggest(name string) string {
+	var known []string
 	for _, t := range s.types {
 		if el, _ := t.JSONElement(name); el != nil && el.Choice {
 			return `, did you mean "` + el.Name + `"?`
 		}
 		for _, el := range t.Elements {
-			if near(el.Name, name) || strings.EqualFold(el.Name, name) {
-				return `, did you mean "` + el.Name + `"?`
-			}
+			known = append(known, el.Name)
 		}
 	}
-	return ""
+	return hint(name, known)
 }
 
 // names lists the types.

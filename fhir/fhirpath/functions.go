@@ -2,9 +2,13 @@ package fhirpath
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/cockroachdb/apd/v3"
+
+	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
 // function describes one function of the language.
@@ -158,30 +162,12 @@ func addResource(t map[string]function) {
 
 // suggest names a function that may have been meant.
 func (e *Engine) suggest(name string) string {
-	best := ""
-	for known := range e.functions {
-		if strings.EqualFold(known, name) {
-			return ", did you mean " + known + "()?"
-		}
-		if len(name) > 3 && len(known)-len(name) <= 1 && len(name)-len(known) <= 1 && near(known, name) && (best == "" || known < best) {
-			best = known
-		}
-	}
-	if best != "" {
-		return ", did you mean " + best + "()?"
-	}
-	return ""
+	return hint(name, slices.Sorted(maps.Keys(e.functions)))
 }
 
-// near reports whether the names differ in one place only.
-func near(a, b string) bool {
-	i := 0
-	for i < len(a) && i < len(b) && a[i] == b[i] {
-		i++
+func hint(name string, known []string) string {
+	if h := fault.DidYouMean(name, known); h != "" {
+		return ", " + h
 	}
-	j := 0
-	for j < len(a)-i && j < len(b)-i && a[len(a)-1-j] == b[len(b)-1-j] {
-		j++
-	}
-	return i+j >= min(len(a), len(b))-1
+	return ""
 }

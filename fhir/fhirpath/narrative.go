@@ -19,28 +19,29 @@ const narrativeAttributes = " abbr accesskey align alt axis bgcolor border cellh
 func narrativeOK(s string) bool {
 	d := xml.NewDecoder(strings.NewReader(s))
 	d.Entity = xml.HTMLEntity
-	depth, content, closed := 0, false, false
+	var open []string
+	content, closed := false, false
 	for {
 		t, err := d.RawToken()
 		if err != nil {
-			return closed && depth == 0 && content
+			return closed && content
 		}
 		switch t := t.(type) {
 		case xml.StartElement:
-			if closed || depth == 0 && t.Name.Local != "div" || !allowed(t) {
+			if closed || len(open) == 0 && t.Name.Local != "div" || !allowed(t) {
 				return false
 			}
 			content = content || t.Name.Local == "img"
-			depth++
+			open = append(open, t.Name.Local)
 		case xml.EndElement:
-			depth--
-			closed = depth == 0
+			if len(open) == 0 || open[len(open)-1] != t.Name.Local {
+				return false
+			}
+			open = open[:len(open)-1]
+			closed = len(open) == 0
 		case xml.CharData:
 			content = content || strings.TrimSpace(string(t)) != ""
 		case xml.Directive, xml.ProcInst:
-			return false
-		}
-		if depth < 0 {
 			return false
 		}
 	}

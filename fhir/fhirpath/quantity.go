@@ -59,6 +59,19 @@ func (v Value) measure() *ucum.Unit {
 	return u
 }
 
+// months returns how many months calendar years or months are; nil for others.
+func (v Value) months() *big.Rat {
+	if v.flag == unitCalendar {
+		switch singular(v.str) {
+		case "year":
+			return new(big.Rat).Mul(toRat(v.dec), big.NewRat(12, 1))
+		case "month":
+			return toRat(v.dec)
+		}
+	}
+	return nil
+}
+
 // sameUnit reports whether both units are the same as written.
 func sameUnit(a, b Value) bool {
 	if a.flag == unitCalendar || b.flag == unitCalendar {
@@ -72,6 +85,9 @@ func sameUnit(a, b Value) bool {
 func compareQuantities(a, b Value) (order int, ok bool) {
 	if sameUnit(a, b) {
 		return a.dec.Cmp(b.dec), true
+	}
+	if ma, mb := a.months(), b.months(); ma != nil && mb != nil {
+		return ma.Cmp(mb), true
 	}
 	ua, ub := a.measure(), b.measure()
 	if ua == nil || ub == nil || !ua.Comparable(ub) {
