@@ -19,7 +19,9 @@ func openAPI(s *server.Server) gin.HandlerFunc {
 		b := openapi.New("岐黄 省级中医馆数据中心", version)
 		b.AddPaths(his.OpenAPI())
 		b.AddPaths(console.OpenAPI())
-		ok := func(text string) map[string]openapi.Response { return map[string]openapi.Response{"200": {Description: text}} }
+		ok := func(text string) map[string]openapi.Response {
+			return map[string]openapi.Response{"200": {Description: text}}
+		}
 		b.Add("GET", "/healthz", openapi.Operation{Summary: "进程存活", Responses: ok("alive")})
 		b.Add("GET", "/readyz", openapi.Operation{Summary: "已追上日志、可以服务",
 			Responses: map[string]openapi.Response{"200": {Description: "ready"}, "503": {Description: "正在追赶"}}})

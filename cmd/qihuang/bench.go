@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+// figure is one line of the product's figures.
+type figure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+	Goal  string  `json:"goal,omitempty"` // what is promised, in words
+	Note  string  `json:"note,omitempty"`
+}
+
+func benchCmd() *cobra.Command {
+	var offset int
+	var seconds float64
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "启动一个临时的数据中心，测量并以 JSON 行打印产品性能数字",
+		Long:  "在临时目录启动整个数据中心（内置引擎，fsync 打开），由同一台机器施压，逐项打印 {\"name\",\"value\",\"unit\",\"goal\"}。机器有其他负载时数字会偏低：请看比值，不看单次绝对值。",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := os.MkdirTemp("", "qihuang-bench-")
+			if err != nil {
+				return err
+			}
+			defer os.RemoveAll(dir)
+			b := &bench{ctx: cmd.Context(), dir: dir, offset: offset, span: time.Duration(seconds * float64(time.Second)), out: json.NewEncoder(cmd.OutOrStdout()),
+				client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}}
+			return b.run()
+		},
+	}
+	cmd.Flags().IntVar(&offset, "port-offset", 20000, "临时数据中心的端口偏移")
+	cmd.Flags().Float64Var(&seconds, "seconds", 5, "每项测量的秒数")
+	return cmd
+}
+
+// bench drives one hub of its own.
+type bench struct {
+	ctx    context.Context
+	dir    string
+	offset int
+	span   time.Duration
+	out    *json.Encoder
+	client *http.Client
+	cmd    *exec.Cmd
+}
+
+func (b *bench) url(path string) string {
+	return "http://127.0.0.1:" + strconv.Itoa(8080+b.offset) + path
+}
+
+func (b *bench) print(f figure) { _ = b.out.Encode(f) }
+
+// start starts the hub and returns how long until it is ready.
+func (b *bench) start() (time.Duration, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return 0, err
+	}
+	log, err := os.OpenFile(filepath.Join(b.dir, "hub.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer log.Close()
+	b.cmd = exec.Command(self, "serve", "--data", filepath.Join(b.dir, "data"), "--port-offset", strconv.Itoa(b.offset))
+	b.cmd.Stdout, b.cmd.Stderr = log, log
+	begin := time.Now()
+	if err := b.cmd.Start(); err != nil {
+		return 0, err
+	}
+	for time.Since(begin) < time.Minute {
+		if code, _, err := b.do("GET", "/readyz", "", nil); err == nil && code == http.StatusOK {
+			return time.Since(begin), nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return 0, fault.New(fault.Unavailable, "数据中心一分钟内没有就绪，见 %s", log.Name())
+}
+
+func (b *bench) stop() {
+	_ = b.cmd.Process.Signal(os.Interrupt)
+	_ = b.cmd.Wait()
+}
+
+func (b *bench) do(method, path, contentType string, body []byte) (int, []byte, error) {
+	req, err := http.NewRequestWithContext(b.ctx, method, b.url(path), bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	res, err := b.client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	return res.StatusCode, data, err
+}
+
+func (b *bench) run() error {
+	if _, err := b.start(); err != nil {
+		return err
+	}
+	defer func() { b.stop() }()
+	for _, step := range []func() error{b.bundles, b.creates, b.reads, b.documents, b.soap, b.idle} {
+		if b.ctx.Err() != nil {
+			return b.ctx.Err()
+		}
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	b.stop()
+	ready, err := b.start()
+	if err != nil {
+		return err
+	}
+	b.print(figure{"ready-with-data", ready.Seconds(), "s", "≤ 5", ""})
+	return nil
+}
+
+// load calls fn from n workers for the span and returns calls per second and
+// the sorted latencies.
+func (b *bench) load(workers int, fn func(worker, i int) error) (float64, []time.Duration, error) {
+	var mu sync.Mutex
+	var all []time.Duration
+	var failed atomic.Pointer[error]
+	begin := time.Now()
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			var mine []time.Duration
+			for i := 0; time.Since(begin) < b.span && b.ctx.Err() == nil && failed.Load() == nil; i++ {
+				t := time.Now()
+				if err := fn(w, i); err != nil {
+					failed.Store(&err)
+					return
+				}
+				mine = append(mine, time.Since(t))
+			}
+			mu.Lock()
+			all = append(all, mine...)
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return 0, nil, *err
+	}
+	slices.Sort(all)
+	return float64(len(all)) / time.Since(begin).Seconds(), all, nil
+}
+
+// at returns a percentile in milliseconds.
+func at(sorted []time.Duration, percent int) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return float64(sorted[min(len(sorted)-1, len(sorted)*percent/100)].Microseconds()) / 1000
+}
+
+// want turns an unexpected status into an error with the beginning of the body.
+func want(status, code int, body []byte, err error) error {
+	if err != nil {
+		return err
+	}
+	if code != status {
+		return fault.New(fault.Internal, "status %d: %.200s", code, body)
+	}
+	return nil
+}
+
+const fhirJSON = "application/fhir+json"
+
+// idle measures the memory of the whole process tree a few seconds after load.
+func (b *bench) idle() error {
+	time.Sleep(8 * time.Second)
+	total := treeMemory(b.cmd.Process.Pid)
+	b.print(figure{"idle-memory-after-load", float64(total) / 1024, "MB", "≤ 500", "全部进程 RSS 之和"})
+	return nil
+}
+
+// treeMemory sums the resident memory of a process and its descendants, in kB.
+func treeMemory(root int) (total int64) {
+	parent, rss := map[int]int{}, map[int]int64{}
+	files, _ := filepath.Glob("/proc/[0-9]*/status")
+	for _, f := range files {
+		status, err := os.ReadFile(f)
+		if err != nil {
+			continue // it ended
+		}
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		for line := range strings.Lines(string(status)) {
+			w := strings.Fields(line)
+			switch {
+			case len(w) < 2:
+			case w[0] == "PPid:":
+				parent[pid], _ = strconv.Atoi(w[1])
+			case w[0] == "VmRSS:":
+				rss[pid], _ = strconv.ParseInt(w[1], 10, 64)
+			}
+		}
+	}
+	for pid, kb := range rss {
+		for p := pid; p > 1; p = parent[p] {
+			if p == root {
+				total += kb
+				break
+			}
+		}
+	}
+	return total
+}
