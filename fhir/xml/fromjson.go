@@ -58,18 +58,23 @@ type member struct {
 
 func (w *xmlWriter) fail(n fhir.Node, key, zh, en string) *fault.Error {
 	line, col := n.Tree().Position(n.KeyOffset())
+	return fault.New(fault.Invalid, "FHIR JSON").With(fault.Issue{Severity: "error", Code: "structure", Key: key,
+		Text: zh, TextEN: en, Expression: place(w.path), Line: line, Col: col})
+}
+
+// place is the FHIRPath of the steps.
+func place(path []step) string {
 	var b strings.Builder
-	for i, s := range w.path {
+	for i, s := range path {
 		if i > 0 {
 			b.WriteByte('.')
 		}
-		b.WriteString(s.name)
+		b.WriteString(clip(s.name))
 		if s.index >= 0 {
 			b.WriteString("[" + itoa(s.index) + "]")
 		}
 	}
-	return fault.New(fault.Invalid, "FHIR JSON").With(fault.Issue{Severity: "error", Code: "structure", Key: key,
-		Text: zh, TextEN: en, Expression: b.String(), Line: line, Col: col})
+	return b.String()
 }
 
 func (w *xmlWriter) push(name string, index int) { w.path = append(w.path, step{name, index}) }

@@ -1,11 +1,7 @@
 package xml
 
 import (
-	"bytes"
-	"slices"
-	"strconv"
 	"strings"
-	"unsafe"
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
@@ -16,21 +12,19 @@ import (
 // ToJSON converts a FHIR XML resource to compact JSON. Errors are fault.Invalid
 // with line, column and FHIRPath, or fault.TooCostly over xmlread.Default.
 func ToJSON(m *definitions.Model, data []byte) ([]byte, error) {
-	return toJSON(&jsonWriter{m: m}, data)
-}
-
-// ToJSONAnyOrder is ToJSON for documents whose elements may stand in any order,
-// as some test suites have them. Those that may repeat need not be neighbours.
-func ToJSONAnyOrder(m *definitions.Model, data []byte) ([]byte, error) {
-	return toJSON(&jsonWriter{m: m, anyOrder: true}, data)
-}
-
-func toJSON(j *jsonWriter, data []byte) ([]byte, error) {
-	doc, err := xmlread.Parse(data, xmlread.Default())
-	if err == nil {
-		err = j.resource(doc.Root)
-	}
+	r, err := xmlread.New(data, xmlread.Default())
 	if err != nil {
+		return nil, err
+	}
+	j := &jsonWriter{m: m, r: r, out: make([]byte, 0, len(data))}
+	tok, err := j.next()
+	if err != nil {
+		return nil, err
+	}
+	if err := j.resource(tok); err != nil {
+		return nil, err
+	}
+	if _, err := j.next(); err != nil { // the end of the document
 		return nil, err
 	}
 	return j.out, nil
@@ -39,145 +33,159 @@ func toJSON(j *jsonWriter, data []byte) ([]byte, error) {
 // ElementToJSON converts a resource that stands somewhere in a parsed document (a
 // SOAP body, a test suite).
 func ElementToJSON(m *definitions.Model, e *xmlread.Element) ([]byte, error) {
-	j := &jsonWriter{m: m, out: make([]byte, 0, e.End-e.Start)}
-	if err := j.resource(e); err != nil {
+	limits := xmlread.Default()
+	limits.Charset = "utf-8"
+	r, err := xmlread.New(e.Source(), limits)
+	if err != nil {
 		return nil, err
 	}
-	return j.out, nil
-}
-
-type jsonWriter struct {
-	m        *definitions.Model
-	out      []byte
-	anyOrder bool // put elements in the order of the definitions first
-}
-
-// arrange puts the children of e in the order of the definitions.
-func arrange(e *xmlread.Element, t *definitions.Type) {
-	slices.SortStableFunc(e.Children, func(a, b *xmlread.Element) int {
-		x, _ := t.JSONElement(a.Name.Local)
-		y, _ := t.JSONElement(b.Name.Local)
-		if x == nil || y == nil {
-			return 0
+	j := &jsonWriter{m: m, r: r, out: make([]byte, 0, e.End-e.Start)}
+	for {
+		tok, err := r.Next()
+		if err != nil {
+			return nil, err
 		}
-		return x.Order - y.Order
-	})
+		if tok.Start == e.Start && tok.Kind == xmlread.Start {
+			err := j.resource(tok)
+			return j.out, err
+		}
+	}
 }
 
-// fail makes the error for a place in the document.
-func fail(e *xmlread.Element, key, zh, en string) *fault.Error {
-	line, col := e.Position()
+// jsonWriter writes JSON while it reads XML: nothing of the document is kept but
+// what is written.
+type jsonWriter struct {
+	m     *definitions.Model
+	r     *xmlread.Reader
+	out   []byte
+	extra []byte // a stack: the members with an underscore of the open lists of primitives
+	path  []step
+}
+
+// next returns the next start or end of an element, or the end of the document.
+func (j *jsonWriter) next() (xmlread.Token, error) {
+	for {
+		t, err := j.r.Next()
+		if err != nil || t.Kind != xmlread.Text && t.Kind != xmlread.Comment {
+			return t, err
+		}
+		if t.Kind == xmlread.Text && strings.TrimSpace(t.Text) != "" {
+			return t, j.fail(t, "xml-text", "此处不应有文字（值应写在 value 属性里）", "unexpected text: values belong in the attribute value")
+		}
+	}
+}
+
+// fail makes the error for a token at the current path.
+func (j *jsonWriter) fail(t xmlread.Token, key, zh, en string) *fault.Error {
+	line, col := j.r.Position(t.Start)
 	return fault.New(fault.Invalid, "FHIR XML").With(fault.Issue{Severity: "error", Code: "structure", Key: key,
-		Text: zh, TextEN: en, Expression: place(e), Line: line, Col: col})
+		Text: zh, TextEN: en, Expression: place(j.path), Line: line, Col: col})
 }
 
 // unknown makes the error for a name that the type does not have.
-func unknown(e *xmlread.Element, t *definitions.Type, name string) error {
-	err := fail(e, "unknown-property", t.Name+" 没有元素 "+clip(name), t.Name+" has no element "+clip(name))
+func (j *jsonWriter) unknown(tok xmlread.Token, t *definitions.Type, name string) error {
+	err := j.fail(tok, "unknown-property", t.Name+" 没有元素 "+clip(name), t.Name+" has no element "+clip(name))
 	err.Issues[0].Hint = fault.DidYouMean(name, t.JSONNames())
 	return err
 }
 
-// place is the FHIRPath of an element: names with indexes from 0 where there are
-// several.
-func place(e *xmlread.Element) string {
-	if e.Parent == nil {
-		return e.Name.Local
-	}
-	n, same := 0, 0
-	for c := range e.Parent.All(e.Name.Local) {
-		if c == e {
-			n = same
-		}
-		same++
-	}
-	step := e.Name.Local
-	if same > 1 {
-		step += "[" + strconv.Itoa(n) + "]"
-	}
-	return place(e.Parent) + "." + step
-}
+func (j *jsonWriter) push(name string, index int) { j.path = append(j.path, step{name, index}) }
+func (j *jsonWriter) pop()                        { j.path = j.path[:len(j.path)-1] }
 
-func (j *jsonWriter) resource(e *xmlread.Element) error {
-	t := j.m.Type(e.Name.Local)
-	if e.Name.Space != Namespace {
-		return fail(e, "xml-namespace", "元素不在 FHIR 命名空间（"+Namespace+"）中", "not in the FHIR namespace")
+func (j *jsonWriter) resource(tok xmlread.Token) error {
+	if len(j.path) == 0 {
+		j.push(tok.Name.Local, -1)
+		defer j.pop()
+	}
+	t := j.m.Type(tok.Name.Local)
+	if tok.Name.Space != Namespace {
+		return j.fail(tok, "xml-namespace", "元素不在 FHIR 命名空间（"+Namespace+"）中", "not in the FHIR namespace")
 	}
 	if t == nil || t.Kind != definitions.Resource || t.Abstract {
-		err := fail(e, "unknown-type", "未知的资源类型："+clip(e.Name.Local), "unknown resource type")
-		err.Issues[0].Hint = fault.DidYouMean(e.Name.Local, j.m.Resources())
+		err := j.fail(tok, "unknown-type", "未知的资源类型："+clip(tok.Name.Local), "unknown resource type")
+		err.Issues[0].Hint = fault.DidYouMean(tok.Name.Local, j.m.Resources())
 		return err
 	}
 	j.out = append(append(append(j.out, `{"resourceType":"`...), t.Name...), '"')
-	if err := j.members(e, t, true); err != nil {
-		return err
-	}
-	j.out = append(j.out, '}')
-	return nil
+	return j.members(tok, t, true)
 }
 
-// members writes the attributes and child elements of e as members of an object
-// that is open; more says whether a member is there already.
-func (j *jsonWriter) members(e *xmlread.Element, t *definitions.Type, more bool) error {
-	if err := blank(e); err != nil {
-		return err
-	}
-	for _, a := range e.Attrs {
+// group is the run of elements of one name that is being written.
+type group struct {
+	name   string
+	el     *definitions.Element
+	ref    *definitions.TypeRef
+	n      int  // elements so far
+	start  int  // of the member in out
+	had    bool // a member was there before
+	extra  int  // of its underscore member in extra
+	values bool // primitives: some element has a value
+	extras bool // primitives: some element has an id or extensions
+	order  int
+}
+
+// members writes the attributes and child elements up to the end of the element
+// as members of an object that is open, and closes it; more says whether a member
+// is there already.
+func (j *jsonWriter) members(tok xmlread.Token, t *definitions.Type, more bool) error {
+	for _, a := range tok.Attrs {
 		if ignorable(a) {
 			continue
 		}
 		el := t.Element(a.Local)
 		if el == nil || !el.Attribute || a.Space != "" {
-			return fail(e, "unknown-property", "未知的属性："+clip(a.Local), "unknown attribute "+clip(a.Local))
+			return j.unknown(tok, t, a.Local)
 		}
 		j.key(a.Local, "", &more)
 		j.out = fhir.AppendString(j.out, a.Value)
 	}
-	if j.anyOrder {
-		arrange(e, t)
-	}
-	last := -1
-	for i := 0; i < len(e.Children); {
-		n := i + 1
-		for n < len(e.Children) && e.Children[n].Name == e.Children[i].Name {
-			n++
-		}
-		group := e.Children[i:n]
-		el, ref := t.JSONElement(group[0].Name.Local)
-		if err := check(group, t, el, last); err != nil {
+	g := group{order: -1}
+	for {
+		tok, err := j.next()
+		if err != nil {
 			return err
 		}
-		last = el.Order
-		if err := j.group(group, el, ref, &more); err != nil {
+		if tok.Kind != xmlread.Start {
+			j.finish(&g, &more)
+			j.out = append(j.out, '}')
+			return nil
+		}
+		if tok.Name.Local != g.name {
+			j.finish(&g, &more)
+			el, ref := t.JSONElement(tok.Name.Local)
+			g = group{name: tok.Name.Local, el: el, ref: ref, order: g.order}
+		}
+		index := g.n
+		if g.el == nil || g.el.Max == 1 {
+			index = -1
+		}
+		j.push(g.name, index)
+		if err := j.check(tok, t, &g); err != nil {
 			return err
 		}
-		i = n
+		if err := j.one(tok, &g, &more); err != nil {
+			return err
+		}
+		j.pop()
+		g.n++
 	}
-	return nil
 }
 
 // check refuses what the definitions do not allow: unknown names, wrong order or
 // namespace, repetition.
-func check(group []*xmlread.Element, t *definitions.Type, el *definitions.Element, last int) error {
-	e := group[0]
+func (j *jsonWriter) check(tok xmlread.Token, t *definitions.Type, g *group) error {
+	name := tok.Name.Local
 	switch {
-	case el == nil || el.Attribute || strings.HasPrefix(e.Name.Local, "_"):
-		return unknown(e, t, e.Name.Local)
-	case e.Name.Space != Namespace && !(e.Name.Space == XHTML && e.Name.Local == "div"):
-		return fail(e, "xml-namespace", "元素不在 FHIR 命名空间（"+Namespace+"）中", "not in the FHIR namespace")
-	case el.Order <= last:
-		return fail(e, "xml-order", "元素 "+clip(e.Name.Local)+" 的次序不对或重复", "element out of order")
-	case el.Max == 1 && len(group) > 1:
-		return fail(group[1], "max-cardinality", "元素 "+clip(e.Name.Local)+" 只能出现一次", "element may appear once")
+	case g.el == nil || g.el.Attribute || strings.HasPrefix(name, "_"):
+		return j.unknown(tok, t, name)
+	case tok.Name.Space != Namespace && !(tok.Name.Space == XHTML && g.ref.Code == "xhtml"):
+		return j.fail(tok, "xml-namespace", "元素不在 FHIR 命名空间（"+Namespace+"）中", "not in the FHIR namespace")
+	case g.n == 0 && g.el.Order <= g.order:
+		return j.fail(tok, "xml-order", "元素 "+clip(name)+" 的次序不对或重复", "element out of order")
+	case g.el.Max == 1 && g.n > 0:
+		return j.fail(tok, "max-cardinality", "元素 "+clip(name)+" 只能出现一次", "element may appear once")
 	}
-	return nil
-}
-
-// blank refuses text between elements.
-func blank(e *xmlread.Element) error {
-	if strings.TrimSpace(e.Text) != "" {
-		return fail(e, "xml-text", "此处不应有文字（值应写在 value 属性里）", "unexpected text: values belong in the attribute value")
-	}
+	g.order = g.el.Order
 	return nil
 }
 
@@ -194,117 +202,133 @@ func (j *jsonWriter) key(name, prefix string, more *bool) {
 	j.out = append(append(append(append(j.out, '"'), prefix...), name...), '"', ':')
 }
 
-// group writes the elements of one name.
-func (j *jsonWriter) group(group []*xmlread.Element, el *definitions.Element, ref *definitions.TypeRef, more *bool) error {
-	if ref.Primitive() {
-		return j.primitives(group, el, ref.Type, more)
-	}
-	j.key(group[0].Name.Local, "", more)
-	if el.Max != 1 {
-		j.out = append(j.out, '[')
-	}
-	for i, e := range group {
-		if i > 0 {
-			j.out = append(j.out, ',')
+// one writes an element of a group, beginning the member with the first.
+func (j *jsonWriter) one(tok xmlread.Token, g *group, more *bool) error {
+	if g.n == 0 {
+		g.start, g.had, g.extra = len(j.out), *more, len(j.extra)
+		j.key(g.name, "", more)
+		if g.el.Max != 1 {
+			j.out = append(j.out, '[')
 		}
-		if err := j.complex(e, el, ref); err != nil {
-			return err
-		}
+	} else {
+		j.out = append(j.out, ',')
 	}
-	if el.Max != 1 {
-		j.out = append(j.out, ']')
+	switch {
+	case g.ref.Code == "xhtml":
+		g.values = true
+		return j.div(tok)
+	case g.ref.Primitive():
+		return j.primitive(tok, g)
+	case g.ref.Type.Kind == definitions.Resource:
+		return j.nested(tok)
 	}
-	return nil
-}
-
-func (j *jsonWriter) complex(e *xmlread.Element, el *definitions.Element, ref *definitions.TypeRef) error {
-	if ref.Type.Kind == definitions.Resource {
-		if err := blank(e); err != nil {
-			return err
-		}
-		if len(e.Children) != 1 {
-			return fail(e, "xml-resource", "此处应恰好有一个资源", "exactly one resource expected")
-		}
-		return j.resource(e.Children[0])
-	}
-	t := ref.Type
-	if el.Content != nil {
-		t = el.Content
+	t := g.ref.Type
+	if g.el.Content != nil {
+		t = g.el.Content
 	}
 	j.out = append(j.out, '{')
-	if err := j.members(e, t, false); err != nil {
+	return j.members(tok, t, false)
+}
+
+// nested writes the resource inside an element such as contained.
+func (j *jsonWriter) nested(outer xmlread.Token) error {
+	for _, a := range outer.Attrs {
+		if !ignorable(a) {
+			return j.fail(outer, "unknown-property", "未知的属性："+clip(a.Local), "unknown attribute "+clip(a.Local))
+		}
+	}
+	tok, err := j.next()
+	if err != nil {
 		return err
 	}
-	j.out = append(j.out, '}')
-	return nil
-}
-
-// primitives writes values under the name, ids and extensions under the name with
-// an underscore; in lists null stands for what is missing on either side.
-func (j *jsonWriter) primitives(group []*xmlread.Element, el *definitions.Element, t *definitions.Type, more *bool) error {
-	name := group[0].Name.Local
-	if t.Name == "xhtml" {
-		j.key(name, "", more)
-		return j.div(group[0])
-	}
-	values, extras := false, false
-	for _, e := range group {
-		_, ok := attribute(e, "value")
-		values = values || ok
-		_, ok = attribute(e, "id")
-		extras = extras || ok || len(e.Children) > 0
-	}
-	if !values && !extras {
-		return fail(group[0], "ele-1", "元素 "+clip(name)+" 既没有值也没有扩展", "element has neither value nor extension")
-	}
-	if values {
-		j.key(name, "", more)
-		if err := j.list(group, el, func(e *xmlread.Element) error { return j.value(e, t) }); err != nil {
+	if tok.Kind == xmlread.Start {
+		if err := j.resource(tok); err != nil {
+			return err
+		}
+		if tok, err = j.next(); err != nil || tok.Kind == xmlread.End {
 			return err
 		}
 	}
-	if !extras {
-		for _, e := range group {
-			if err := j.stray(e); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	j.key(name, "_", more)
-	return j.list(group, el, func(e *xmlread.Element) error { return j.extra(e, t) })
+	return j.fail(tok, "xml-resource", "此处应恰好有一个资源", "exactly one resource expected")
 }
 
-func (j *jsonWriter) list(group []*xmlread.Element, el *definitions.Element, one func(*xmlread.Element) error) error {
-	if el.Max == 1 {
-		return one(group[0])
+// finish ends the member of a group. Of primitives the values stand in out and the
+// rest waits in extra: each side is written if it has anything.
+func (j *jsonWriter) finish(g *group, more *bool) {
+	if g.n == 0 {
+		return
 	}
-	for i, e := range group {
-		sep := byte(',')
-		if i == 0 {
-			sep = '['
+	list := g.el.Max != 1
+	if list {
+		j.out = append(j.out, ']')
+	}
+	if !g.ref.Primitive() {
+		return
+	}
+	if !g.values {
+		j.out, *more = j.out[:g.start], g.had
+	}
+	if g.extras {
+		j.key(g.name, "_", more)
+		if list {
+			j.out = append(j.out, '[')
 		}
-		j.out = append(j.out, sep)
-		if err := one(e); err != nil {
-			return err
+		j.out = append(j.out, j.extra[g.extra:]...)
+		if list {
+			j.out = append(j.out, ']')
 		}
 	}
-	j.out = append(j.out, ']')
+	j.extra = j.extra[:g.extra]
+}
+
+// primitive writes the value of an element, and its id and extensions aside; null
+// stands for what is missing on either side.
+func (j *jsonWriter) primitive(tok xmlread.Token, g *group) error {
+	var value, id string
+	var hasValue, hasID bool
+	for _, a := range tok.Attrs {
+		switch {
+		case ignorable(a):
+		case a.Space == "" && a.Local == "value":
+			value, hasValue = a.Value, true
+		case a.Space == "" && a.Local == "id":
+			id, hasID = a.Value, true
+		default:
+			return j.fail(tok, "unknown-property", "未知的属性："+clip(a.Local), "unknown attribute "+clip(a.Local))
+		}
+	}
+	if err := j.value(tok, g.ref.Type, value, hasValue); err != nil {
+		return err
+	}
+	at := len(j.out)
+	more := false
+	j.out = append(j.out, '{')
+	if hasID {
+		j.key("id", "", &more)
+		j.out = fhir.AppendString(j.out, id)
+	}
+	if err := j.members(xmlread.Token{Start: tok.Start}, g.ref.Type, more); err != nil {
+		return err
+	}
+	if g.n > 0 {
+		j.extra = append(j.extra, ',')
+	}
+	rest := j.out[at:]
+	switch {
+	case len(rest) > len("{}"):
+		j.extra = append(j.extra, rest...)
+		g.extras = true
+	case !hasValue:
+		return j.fail(tok, "ele-1", "元素 "+clip(g.name)+" 既没有值也没有扩展", "element has neither value nor extension")
+	default:
+		j.extra = append(j.extra, "null"...)
+	}
+	j.out = j.out[:at]
+	g.values = g.values || hasValue
 	return nil
 }
 
-// stray refuses attributes other than id and value, and text.
-func (j *jsonWriter) stray(e *xmlread.Element) error {
-	for _, a := range e.Attrs {
-		if !ignorable(a) && (a.Space != "" || a.Local != "value" && a.Local != "id") {
-			return fail(e, "unknown-property", "未知的属性："+clip(a.Local), "unknown attribute "+clip(a.Local))
-		}
-	}
-	return blank(e)
-}
-
-func (j *jsonWriter) value(e *xmlread.Element, t *definitions.Type) error {
-	v, ok := attribute(e, "value")
+func (j *jsonWriter) value(tok xmlread.Token, t *definitions.Type, v string, ok bool) error {
 	if !ok {
 		j.out = append(j.out, "null"...)
 		return nil
@@ -312,58 +336,18 @@ func (j *jsonWriter) value(e *xmlread.Element, t *definitions.Type) error {
 	switch t.System {
 	case "Boolean":
 		if v = strings.TrimSpace(v); v != "true" && v != "false" {
-			return fail(e, "bad-boolean", "布尔值只能是 true 或 false", "a boolean is true or false")
+			return j.fail(tok, "bad-boolean", "布尔值只能是 true 或 false", "a boolean is true or false")
 		}
 		j.out = append(j.out, v...)
 	case "Integer", "Decimal":
 		if v = strings.TrimSpace(v); !isNumber(v) {
-			return fail(e, "bad-number", "数字格式错误", "bad number")
+			return j.fail(tok, "bad-number", "数字格式错误", "bad number")
 		}
 		j.out = append(j.out, v...)
 	default:
 		j.out = fhir.AppendString(j.out, v)
 	}
 	return nil
-}
-
-// extra writes the id and extensions of a primitive, null if it has none.
-func (j *jsonWriter) extra(e *xmlread.Element, t *definitions.Type) error {
-	if err := j.stray(e); err != nil {
-		return err
-	}
-	id, hasID := attribute(e, "id")
-	if !hasID && len(e.Children) == 0 {
-		j.out = append(j.out, "null"...)
-		return nil
-	}
-	j.out = append(j.out, '{')
-	more := false
-	if hasID {
-		j.key("id", "", &more)
-		j.out = fhir.AppendString(j.out, id)
-	}
-	if n := len(e.Children); n > 0 {
-		el, ref := t.JSONElement("extension")
-		for _, c := range e.Children {
-			if c.Name.Local != "extension" || c.Name.Space != Namespace {
-				return fail(c, "unknown-property", "基本类型只能含扩展", "a primitive may only hold extensions")
-			}
-		}
-		if err := j.group(e.Children, el, ref, &more); err != nil {
-			return err
-		}
-	}
-	j.out = append(j.out, '}')
-	return nil
-}
-
-func attribute(e *xmlread.Element, local string) (string, bool) {
-	for i := range e.Attrs {
-		if e.Attrs[i].Local == local && e.Attrs[i].Space == "" {
-			return e.Attrs[i].Value, true
-		}
-	}
-	return "", false
 }
 
 // isNumber reports whether s is a JSON number.
@@ -391,100 +375,6 @@ func isNumber(s string) bool {
 		}
 	}
 	return s == ""
-}
-
-// div writes narrative as it stands, so long as it can stand alone.
-func (j *jsonWriter) div(e *xmlread.Element) error {
-	raw := e.Raw()
-	if !alone(e) {
-		var err error
-		if raw, err = restate(e); err != nil {
-			return err
-		}
-	}
-	j.out = fhir.AppendString(j.out, unsafe.String(&raw[0], len(raw)))
-	return nil
-}
-
-// alone reports whether the div declares its namespace itself and uses no prefix.
-func alone(e *xmlread.Element) bool {
-	declared := false
-	for _, a := range e.Attrs {
-		declared = declared || a.Space == xmlread.XMLNS && a.Local == "" && a.Value == XHTML
-	}
-	return declared && plain(e)
-}
-
-func plain(e *xmlread.Element) bool {
-	if e.Name.Prefix != "" {
-		return false
-	}
-	for _, a := range e.Attrs {
-		if a.Prefix != "" && a.Prefix != "xml" && !(a.Space == xmlread.XMLNS && a.Local == "") {
-			return false
-		}
-	}
-	for _, c := range e.Children {
-		if !plain(c) {
-			return false
-		}
-	}
-	return true
-}
-
-// restate writes a div that leans on namespaces from outside anew, with the XHTML
-// namespace as its default and no prefixes.
-func restate(e *xmlread.Element) ([]byte, error) {
-	limits := xmlread.Default()
-	limits.Charset = "utf-8"
-	r, err := xmlread.New(e.Source(), limits)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	for {
-		t, err := r.Next()
-		if err != nil {
-			return nil, err
-		}
-		if t.Start < e.Start || b.Len() == 0 && t.Kind != xmlread.Start {
-			continue
-		}
-		if t.Start >= e.End && t.Kind != xmlread.End || t.Kind == xmlread.EOF {
-			return b.Bytes(), nil
-		}
-		restateToken(&b, t, t.Start == e.Start)
-		if t.Kind == xmlread.End && t.End >= e.End {
-			return b.Bytes(), nil
-		}
-	}
-}
-
-func restateToken(b *bytes.Buffer, t xmlread.Token, root bool) {
-	switch t.Kind {
-	case xmlread.Start:
-		b.WriteString("<" + t.Name.Local)
-		if root {
-			b.WriteString(` xmlns="` + XHTML + `"`)
-		}
-		for _, a := range t.Attrs {
-			if a.Space == xmlread.XMLNS {
-				continue
-			}
-			b.WriteByte(' ')
-			if a.Prefix == "xml" {
-				b.WriteString("xml:")
-			}
-			b.WriteString(a.Local + `="`)
-			b.Write(appendEscaped(nil, a.Value))
-			b.WriteByte('"')
-		}
-		b.WriteByte('>')
-	case xmlread.End:
-		b.WriteString("</" + t.Name.Local + ">")
-	case xmlread.Text:
-		b.Write(appendEscaped(nil, t.Text))
-	}
 }
 
 // clip keeps a name from the input fit for a message.
