@@ -1,0 +1,270 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/qihuang-health/qihuang/conformance"
+	"github.com/qihuang-health/qihuang/fhir/definitions"
+	"github.com/qihuang-health/qihuang/fhir/fhirpath"
+	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/pipeline/changes"
+	"github.com/qihuang-health/qihuang/pipeline/kafka"
+	"github.com/qihuang-health/qihuang/warehouse/engine"
+	"github.com/qihuang-health/qihuang/warehouse/engine/enginetest"
+)
+
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
+// bench is a log, an engine and a sink between them.
+type bench struct {
+	testing.TB
+	cluster *kafka.Cluster
+	out     *kafka.Producer
+	engine  *engine.Supervisor
+	conn    driver.Conn
+	paths   *fhirpath.Engine
+	seq     int64
+}
+
+func setUp(t testing.TB) *bench {
+	t.Helper()
+	s, addr := enginetest.Start(t)
+	log := slog.New(slog.DiscardHandler)
+	cfg := kafka.Default(t.TempDir())
+	cfg.Port = 0
+	cluster, err := kafka.Open(t.Context(), cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cluster.Close() })
+	out, err := cluster.Producer(t.Context(), kafka.Changes, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := clickhouse.Open(&clickhouse.Options{Protocol: clickhouse.HTTP, Addr: []string{addr}, Auth: clickhouse.Auth{Database: "default"}, DialTimeout: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	model, err := definitions.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &bench{TB: t, cluster: cluster, out: out, engine: s, conn: conn, paths: fhirpath.NewEngine(model)}
+}
+
+// sink runs a new sink until the returned func is called.
+func (b *bench) sink() (*Sink, func()) {
+	b.Helper()
+	var views [][]byte
+	for _, v := range conformance.Views() {
+		views = append(views, v)
+	}
+	cfg := Default()
+	cfg.Retry = 50 * time.Millisecond
+	s, err := New(cfg, b.conn, b.cluster, b.paths, views, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	return s, func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
+	}
+}
+
+// change makes the record of one version; an empty resource is a deletion.
+func (b *bench) change(typ, id string, version int64, resource string) kafka.Record {
+	b.seq++
+	c := store.Change{Version: &store.Version{Type: typ, ID: id, Version: version, LastUpdated: time.Now().UTC(), Method: store.Update}, Seq: b.seq}
+	if resource == "" {
+		c.Method = store.Delete
+	} else {
+		c.Resource = []byte(resource)
+	}
+	return kafka.Record{Key: []byte(typ + "/" + id), Value: changes.Encode(nil, c)}
+}
+
+func (b *bench) publish(records ...kafka.Record) {
+	b.Helper()
+	if _, _, err := b.out.Append(b.Context(), records...); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// ask returns one value as text; "" while the engine is away.
+func (b *bench) ask(query string) string {
+	var out string
+	if err := b.conn.QueryRow(b.Context(), "SELECT toString(("+query+"))").Scan(&out); err != nil {
+		return ""
+	}
+	return out
+}
+
+// await waits until a query gives want.
+func (b *bench) await(query, want string) {
+	b.Helper()
+	deadline := time.After(40 * time.Second)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		got := b.ask(query)
+		if got == want {
+			return
+		}
+		select {
+		case <-deadline:
+			b.Fatalf("%s = %q, want %q", query, got, want)
+		case <-tick.C:
+		}
+	}
+}
+
+const hostile = `\n\nDROP TABLE qihuang.patient;'\"--`
+
+func medication(id string, herbs ...string) string {
+	var items []string
+	for _, h := range herbs {
+		items = append(items, `{"itemCodeableConcept":{"text":"`+h+`"},"strength":{"numerator":{"value":10.0,"unit":"g"},"denominator":{"value":1}}}`)
+	}
+	return `{"resourceType":"Medication","id":"` + id + `","identifier":[{"system":"https://qihuang.health/fhir/sid/prescription/H1","value":"RX` + id + `"}],"ingredient":[` + strings.Join(items, ",") + `]}`
+}
+
+func request(id, no string) string {
+	return `{"resourceType":"MedicationRequest","id":"` + id + `","status":"completed","intent":"order","subject":{"reference":"Patient/p1"},"groupIdentifier":{"system":"https://qihuang.health/fhir/sid/prescription/H1","value":"` + no + `"},` +
+		`"medicationCodeableConcept":{"text":"药` + id + `"}}`
+}
+
+// TestRows follows resources through their life.
+func TestRows(t *testing.T) {
+	b := setUp(t)
+	s, stop := b.sink()
+	defer stop()
+	b.publish(
+		b.change("Patient", "p1", 1, `{"resourceType":"Patient","id":"p1","name":[{"text":"`+hostile+`"}],"gender":"female","birthDate":"1931-02-03"}`),
+		b.change("Medication", "m1", 1, medication("m1", "黄芪", "白术", "防风")),
+		b.change("MedicationRequest", "r1", 1, request("r1", "W1")),
+		b.change("MedicationRequest", "r2", 1, request("r2", "W1")),
+		kafka.Record{Key: []byte("x"), Value: []byte("not a change")},
+		b.change("Basic", "b1", 1, `{"resourceType":"Basic","id":"b1"}`),
+	)
+	b.await("SELECT count() FROM qihuang.resource", "5")
+	b.await("SELECT count() FROM qihuang.prescription FINAL", "1") // the last that is written
+	for query, want := range map[string]string{
+		"SELECT name = '\\n\\nDROP TABLE qihuang.patient;\\'\"--' FROM qihuang.patient FINAL":  "1",
+		"SELECT birth_date FROM qihuang.patient FINAL":                                         "1931-02-03",
+		"SELECT count() FROM qihuang.prescription_item FINAL WHERE dose = 10 AND unit = 'g'":   "3",
+		"SELECT no FROM qihuang.prescription FINAL":                                            "W1",
+		"SELECT count() FROM qihuang.prescription_item FINAL WHERE prescription_id LIKE '%W1'": "2",
+	} {
+		if got := b.ask(query); got != want {
+			t.Errorf("%s = %q, want %q", query, got, want)
+		}
+	}
+	// Fewer lines, another prescription number, a late old version, a deletion.
+	b.publish(
+		b.change("Medication", "m1", 2, medication("m1", "黄芪")),
+		b.change("MedicationRequest", "r1", 2, request("r1", "W2")),
+		b.change("MedicationRequest", "r2", 2, request("r2", "W2")),
+		b.change("Patient", "p1", 3, ""),
+		b.change("Patient", "p1", 2, `{"resourceType":"Patient","id":"p1","gender":"male"}`),
+		b.change("Medication", "m1", 1, medication("m1", "黄芪", "白术", "防风")),
+	)
+	b.await("SELECT no FROM qihuang.prescription FINAL", "W2")
+	for query, want := range map[string]string{
+		"SELECT count() FROM qihuang.patient FINAL":                                              "0",
+		"SELECT count() FROM qihuang.prescription_item FINAL WHERE prescription_id LIKE '%RXm1'": "1",
+		"SELECT count() FROM qihuang.prescription FINAL":                                         "1",
+		"SELECT count() FROM qihuang.resource FINAL WHERE id = 'p1'":                             "3",
+	} {
+		if got := b.ask(query); got != want {
+			t.Errorf("%s = %q, want %q", query, got, want)
+		}
+	}
+	if st := s.Stats(); st.Lag > 2*time.Second || st.Error != "" {
+		t.Errorf("stats %+v", st)
+	}
+}
+
+// TestKillNine kills the engine and stops the sink at random moments, twice
+// over: afterwards every version is there once.
+func TestKillNine(t *testing.T) {
+	b := setUp(t)
+	_, stop := b.sink()
+	const rounds, each = 8, 300
+	for round := range rounds {
+		var records []kafka.Record
+		for i := range each {
+			id := fmt.Sprintf("m%d", (round*each+i)%700) // many come again with fewer herbs
+			version := int64((round*each+i)/700 + 1)
+			herbs := []string{"黄芪", "白术", "防风", "当归"}[:5-version]
+			records = append(records, b.change("Medication", id, version, medication(id, herbs...)))
+		}
+		b.publish(records...)
+		time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond) // any moment of the write path
+		if round%2 == 0 {
+			if pid := b.engine.PID(); pid > 0 { // 0 is all of us
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		} else {
+			stop()
+			_, stop = b.sink()
+		}
+	}
+	defer func() { stop() }()
+	items := 0
+	for m := range 700 {
+		last := 0
+		for n := m; n < rounds*each; n += 700 {
+			last = n/700 + 1
+		}
+		items += 5 - last
+	}
+	b.await("SELECT count() FROM qihuang.resource FINAL", fmt.Sprint(rounds*each))
+	b.await("SELECT count() FROM qihuang.prescription_item FINAL", fmt.Sprint(items))
+	if got := b.ask("SELECT uniqExact(id, version) FROM qihuang.resource"); got != fmt.Sprint(rounds*each) {
+		t.Errorf("versions %s", got)
+	}
+	if b.engine.Restarts() == 0 {
+		t.Error("the engine was never killed: the test proves nothing")
+	}
+}
+
+// BenchmarkSink writes prescriptions of ten herbs from the log to the tables.
+func BenchmarkSink(b *testing.B) {
+	w := setUp(b)
+	herbs := strings.Split("黄芪 白术 防风 当归 川芎 白芍 熟地黄 党参 茯苓 甘草", " ")
+	const batch = 2000
+	total := 0
+	for b.Loop() {
+		records := make([]kafka.Record, batch)
+		for i := range records {
+			id := fmt.Sprintf("m%d", total+i)
+			records[i] = w.change("Medication", id, 1, medication(id, herbs...))
+		}
+		w.publish(records...)
+		total += batch
+	}
+	b.StopTimer()
+	begun := time.Now()
+	_, stop := w.sink()
+	defer stop()
+	w.await("SELECT count() FROM qihuang.prescription_item", fmt.Sprint(total*len(herbs)))
+	took := time.Since(begun).Seconds()
+	b.ReportMetric(float64(total)/took, "resources/s")
+	b.ReportMetric(float64(total*(len(herbs)+1))/took, "rows/s")
+}
