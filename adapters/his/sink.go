@@ -57,6 +57,8 @@ func (s *Sink) Handle(ctx context.Context, m *pipeline.Message) error {
 		err = w.push01()
 	case Kind02:
 		err = w.push02()
+	case KindV2:
+		err = w.hl7v2()
 	default:
 		err = fault.New(fault.Unsupported, "不支持的消息种类 %s", m.Kind)
 	}

@@ -18,6 +18,8 @@ type DrugRequest struct {
 	Total    string // money of the whole prescription
 	Repeat   int    // 0; 1, 2 … when the same drug stands again on the prescription
 
+	Cancelled bool
+
 	Code, Name            string
 	Quantity, Unit        string
 	Price, Amount, Dosage string
@@ -36,6 +38,7 @@ func (d DrugRequest) ID() string {
 func (d DrugRequest) Resources() []Resource {
 	id := d.ID()
 	req := d.Visit.request(id, d.No, d.Category, d.Total)
+	req.Status = requestStatus(d.Cancelled)
 	req.MedicationCodeableConcept = conceptValue(d.Name, Coding{SystemOf("drug", d.OrgCode), d.Code, d.Name})
 	req.Extension = append(req.Extension, moneyExt(ExtUnitPrice, d.Price)...)
 	req.Extension = append(req.Extension, moneyExt(ExtAmount, d.Amount)...)
@@ -53,7 +56,8 @@ func ReadDrugRequest(n fhir.Node) DrugRequest {
 	drug, q := n.Get("medicationCodeableConcept"), n.Path("dispenseRequest", "quantity")
 	return DrugRequest{Visit: requestVisit(n), No: n.Path("groupIdentifier", "value").Str(),
 		Category: coded(n.Get("category").At(0), SystemCategory).Code, Total: moneyOf(n, ExtTotal),
-		Code: drug.Path("coding", "code").Str(), Name: drug.Get("text").Str(),
+		Cancelled: n.Get("status").Str() == "cancelled",
+		Code:      drug.Path("coding", "code").Str(), Name: drug.Get("text").Str(),
 		Quantity: q.Get("value").Str(), Unit: q.Get("unit").Str(),
 		Price: moneyOf(n, ExtUnitPrice), Amount: moneyOf(n, ExtAmount), Dosage: n.Path("dosageInstruction", "text").Str()}
 }

@@ -10,7 +10,8 @@ import (
 type Encounter struct {
 	OrgCode, OrgName string
 	VisitNo          string
-	Status           string // in-progress | finished
+	Status           string // planned | in-progress | finished | cancelled
+	Class            string // v3-ActCode; "" = AMB
 	Start            string // FHIR dateTime
 	PatientID        string // resource id
 	PatientName      string
@@ -30,7 +31,7 @@ var visitTypes = map[string]Coding{"first": {SystemVisitType, "1", "初诊"}, "r
 func (e Encounter) Resources() []Resource {
 	id := EncounterID(e.OrgCode, e.VisitNo)
 	out := r4.Encounter{Id: &id, Identifier: identifier("VN", SystemOf("visit", e.OrgCode), e.VisitNo),
-		Status: encounterStatus[e.Status], Class: Coding{SystemActCode, "AMB", "ambulatory"}.model(),
+		Status: encounterStatus[e.Status], Class: e.class().model(),
 		ServiceType: concept("中医"), Subject: ref("Patient", e.PatientID, e.PatientName),
 		ServiceProvider: orgRef(e.OrgCode, e.OrgName)}
 	if e.Start != "" {
@@ -51,6 +52,16 @@ func (e Encounter) Resources() []Resource {
 	return []Resource{{"Encounter", id, out}}
 }
 
+func (e Encounter) class() Coding {
+	switch e.Class {
+	case "EMER":
+		return Coding{SystemActCode, "EMER", "emergency"}
+	case "IMP":
+		return Coding{SystemActCode, "IMP", "inpatient encounter"}
+	}
+	return Coding{SystemActCode, "AMB", "ambulatory"}
+}
+
 // ReadEncounter reads one back.
 func ReadEncounter(n fhir.Node) Encounter {
 	doctor := n.Path("participant", "individual")
@@ -59,6 +70,9 @@ func ReadEncounter(n fhir.Node) Encounter {
 		VisitNo: identified(n, Base+"/sid/visit/"), Status: n.Get("status").Str(), Start: n.Path("period", "start").Str(),
 		PatientID: refID(n.Get("subject"), "Patient"), PatientName: n.Path("subject", "display").Str(),
 		DoctorID: refID(doctor, "Practitioner"), DoctorName: doctor.Get("display").Str(),
+	}
+	if c := n.Path("class", "code").Str(); c != "AMB" {
+		e.Class = c
 	}
 	switch extension(n, ExtVisitType).Path("valueCoding", "code").Str() {
 	case "1":

@@ -33,6 +33,7 @@ type HerbalPrescription struct {
 	Usage     string // 煎服法, words
 	Frequency string // words
 	Amount    string // money of the whole prescription, decimal text
+	Cancelled bool
 	Items     []Ingredient
 }
 
@@ -54,6 +55,7 @@ func (p HerbalPrescription) ID() string { return ID(rxIDPrefix, p.OrgCode, p.Vis
 func (p HerbalPrescription) Resources() []Resource {
 	id := p.ID()
 	req := p.Visit.request(id, p.No, p.Category, p.Amount)
+	req.Status = requestStatus(p.Cancelled)
 	req.MedicationReference = must(ref("Medication", id, p.Formula))
 	if p.Usage != "" {
 		req.Extension = append(req.Extension, r4.Extension{Url: ExtDecoction, ValueString: &p.Usage})
@@ -77,6 +79,13 @@ func (p HerbalPrescription) Resources() []Resource {
 		med.Ingredient = append(med.Ingredient, it.model(p.OrgCode))
 	}
 	return []Resource{{"MedicationRequest", id, req}, {"Medication", id, med}}
+}
+
+func requestStatus(cancelled bool) string {
+	if cancelled {
+		return "cancelled"
+	}
+	return "active"
 }
 
 // request is what herbal and other prescriptions have in common.
@@ -138,7 +147,7 @@ func ReadHerbalPrescription(request, medication fhir.Node) HerbalPrescription {
 		Doses:     request.Path("dispenseRequest", "quantity", "value").Str(),
 		Usage:     extension(request, ExtDecoction).Get("valueString").Str(),
 		Frequency: request.Path("dosageInstruction", "timing", "code", "text").Str(),
-		Amount:    moneyOf(request, ExtTotal)}
+		Amount:    moneyOf(request, ExtTotal), Cancelled: request.Get("status").Str() == "cancelled"}
 	for in := range medication.Get("ingredient").Children() {
 		p.Items = append(p.Items, readIngredient(in))
 	}

@@ -69,7 +69,7 @@ func TestRoundTripPeople(t *testing.T) {
 }
 
 func TestRoundTripVisit(t *testing.T) {
-	e := Encounter{OrgCode: "370000000001", OrgName: "示例", VisitNo: "443001", Status: "finished", Start: visit.Time,
+	e := Encounter{OrgCode: "370000000001", OrgName: "示例", VisitNo: "443001", Status: "finished", Class: "IMP", Start: visit.Time,
 		PatientID: visit.PatientID, PatientName: "张三", DoctorID: visit.DoctorID, DoctorName: "王示例", VisitType: "return",
 		Insurance: InsuranceOf("380"), Diagnoses: []string{"cond-a", "cond-b"}}
 	equal(t, ReadEncounter(build(t, e.Resources())[0]), e)
@@ -99,7 +99,7 @@ func TestRoundTripDiagnosis(t *testing.T) {
 
 func TestRoundTripPrescriptions(t *testing.T) {
 	p := HerbalPrescription{Visit: visit, No: "C880001", Category: Decoction, Formula: "桂枝汤", Doses: "3",
-		Usage: "水煎400ml", Frequency: "bid", Amount: "21.26", Items: []Ingredient{
+		Usage: "水煎400ml", Frequency: "bid", Amount: "21.26", Cancelled: true, Items: []Ingredient{
 			{Code: "5045", Name: "桂枝", Dose: "9", Unit: "g", Quantity: "27", Price: "0.245", Amount: "6.62"},
 			{Code: "5075", Name: "生姜", Dose: "9", Unit: "g", Note: "后下，擘"}, {Name: "大枣", Unit: ""}}}
 	nodes := build(t, p.Resources())
