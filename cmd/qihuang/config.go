@@ -157,5 +157,5 @@ func (c Config) zone() (*time.Location, error) {
 
 // String names the addresses for people.
 func (c Config) String() string {
-	return fmt.Sprintf("网页      http://%s/\nFHIR      http://%s/fhir\nSQL       http://%s/?query=SELECT+1\nKafka     %s\nS3        http://%s", c.addr(c.Ports.HTTP), c.addr(c.Ports.HTTP), c.addr(c.Ports.ClickHouse), c.addr(c.Ports.Kafka), c.addr(c.Ports.S3))
+	return fmt.Sprintf("网页      http://%s/\nFHIR      http://%s/fhir\nSQL       http://%s/?query=SELECT+1\nKafka     %s\nS3        http://%s\nMLLP      %s", c.addr(c.Ports.HTTP), c.addr(c.Ports.HTTP), c.addr(c.Ports.ClickHouse), c.addr(c.Ports.Kafka), c.addr(c.Ports.S3), c.addr(c.Ports.MLLP))
 }

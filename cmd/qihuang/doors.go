@@ -35,10 +35,10 @@ func (h *hub) mountHIS(r gin.IRouter) error {
 	}
 	his.New(cfg, his.Parts{Inbound: h.inbound, Letters: h.letters, Store: h.store, Search: h.search, IDs: pipeline.NewIDs(h.clock), Clock: h.clock, Log: h.log}).Mount(r)
 	sink := his.NewSink(cfg, h.store)
-	for _, kind := range []string{his.KindVisit, his.Kind01, his.Kind02} {
+	for _, kind := range []string{his.KindVisit, his.Kind01, his.Kind02, his.KindV2} {
 		h.inbound.Handle(kind, sink)
 	}
-	return nil
+	return h.openMLLP()
 }
 
 // Replay implements console.Hub.

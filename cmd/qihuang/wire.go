@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/qihuang-health/qihuang/adapters/hl7v2/mllp"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/patch"
@@ -48,6 +49,7 @@ type hub struct {
 	letters *deadletter.Letters
 	inbound *inbound.Queue
 	changes *changes.Publisher
+	mllp    *mllp.Listener
 
 	warehouse *database
 	engine    *engine.Supervisor // nil with a configured ClickHouse
