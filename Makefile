@@ -20,7 +20,7 @@ run: setup ## start the whole data center on 127.0.0.1 with demo data
 	@$(BIN) serve --demo
 
 test: setup browser ## run every test (real Kafka protocol, ClickHouse engine, S3, browser)
-	@$(GO) tool gotestsum --format pkgname --hide-summary=skipped -- -timeout 20m ./...
+	@f=$$(mktemp); QIHUANG_FIGURES=$$f $(GO) tool gotestsum --format pkgname --hide-summary=skipped -- -timeout 20m ./...; code=$$?; sort $$f; rm -f $$f; exit $$code
 
 browser: ## Chromium and a Chinese font for the page tests (Debian packages, needs root; else those tests are skipped)
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo '安装浏览器测试所需的 Debian 软件包：chromium fonts-noto-cjk' && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; } || echo '没有 chromium，页面测试将跳过'

@@ -97,8 +97,7 @@ func TestOfficialSuite(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("fhirpath suite: %d/%d", passed, total)
-	fmt.Printf("fhirpath suite: %d/%d\n", passed, total)
+	shared.Figure(t, "fhirpath suite", passed, total)
 	if passed < least {
 		t.Errorf("%d cases pass, %d did before", passed, least)
 	}

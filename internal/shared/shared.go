@@ -3,9 +3,11 @@
 package shared
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -22,4 +24,25 @@ func Dir(t testing.TB) string {
 		t.Skipf("shared data absent (%s): set QIHUANG_SHARED", dir)
 	}
 	return dir
+}
+
+// Figure reports how many cases of a public suite pass: in the test's log, and
+// in the file $QIHUANG_FIGURES, which `make test` prints at its end (a passing
+// test's output is not shown otherwise).
+func Figure(t testing.TB, suite string, passed, total int) {
+	t.Helper()
+	line := fmt.Sprintf("%s: %d/%d\n", suite, passed, total)
+	t.Log(strings.TrimSpace(line))
+	path := os.Getenv("QIHUANG_FIGURES")
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(line); err != nil {
+		t.Fatal(err)
+	}
 }

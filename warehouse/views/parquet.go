@@ -12,7 +12,7 @@ import (
 // doubles.
 type parquetWriter struct {
 	columns []Column
-	w       *parquet.Writer
+	w       *parquet.GenericWriter[any]
 	row     parquet.Row
 }
 
@@ -52,7 +52,7 @@ func newParquet(w io.Writer, columns []Column) (*parquetWriter, error) {
 		group.fields = append(group.fields, named[c.Name])
 	}
 	schema := parquet.NewSchema("row", group)
-	return &parquetWriter{columns: columns, w: parquet.NewWriter(w, schema, parquet.Compression(&parquet.Zstd))}, nil
+	return &parquetWriter{columns: columns, w: parquet.NewGenericWriter[any](w, schema, parquet.Compression(&parquet.Zstd))}, nil
 }
 
 func (p *parquetWriter) Write(row []Cell) error {

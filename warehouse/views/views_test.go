@@ -2,7 +2,6 @@ package views
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,8 +62,7 @@ func TestOfficialSuite(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("sql-on-fhir suite: %d/%d", passed, total)
-	fmt.Printf("sql-on-fhir suite: %d/%d\n", passed, total)
+	shared.Figure(t, "sql-on-fhir suite", passed, total)
 	if passed < 134 {
 		t.Errorf("%d cases pass, 134 did before", passed)
 	}
