@@ -2,7 +2,9 @@ package xml
 
 import (
 	"bytes"
+	stdxml "encoding/xml"
 	"slices"
+	"strings"
 	"unsafe"
 
 	"github.com/qihuang-health/qihuang/fhir"
@@ -97,4 +99,71 @@ func restateToken(b *bytes.Buffer, t xmlread.Token, root bool) {
 	case xmlread.Text:
 		b.Write(appendEscaped(nil, t.Text))
 	}
+}
+
+// div writes narrative as it stands once it is proved to be one XHTML div. A
+// missing namespace is added and HTML's named entities become characters, because
+// XML has neither.
+func (w *xmlWriter) div(n fhir.Node) error {
+	s := n.Str()
+	if n.Kind() != fhir.String {
+		return w.fail(n, "wrong-kind", "此处应为字符串", "a string is expected")
+	}
+	s = strings.TrimSpace(s)
+	if strings.HasPrefix(s, "<?xml") {
+		if i := strings.Index(s, "?>"); i > 0 {
+			s = strings.TrimSpace(s[i+2:])
+		}
+	}
+	s = entities(s)
+	limits := xmlread.Default()
+	limits.Charset = "utf-8"
+	doc, err := xmlread.Parse([]byte(s), limits)
+	if err != nil || doc.Root.Name.Local != "div" || doc.Root.End != len(s) || doc.Root.Start != 0 {
+		return w.fail(n, "narrative", "叙述必须是一个合法的 XHTML div", "narrative must be one well-formed XHTML div")
+	}
+	switch doc.Root.Name.Space {
+	case XHTML:
+		w.out = append(w.out, s...)
+	case "":
+		w.out = append(append(w.out, `<div xmlns="`+XHTML+`"`...), s[len("<div"):]...)
+	default:
+		return w.fail(n, "narrative", "叙述不在 XHTML 命名空间中", "narrative is not in the XHTML namespace")
+	}
+	return nil
+}
+
+// entities replaces HTML's named entities that XML does not know.
+func entities(s string) string {
+	if !strings.Contains(s, "&") {
+		return s
+	}
+	var b strings.Builder
+	for {
+		i := strings.IndexByte(s, '&')
+		if i < 0 {
+			b.WriteString(s)
+			return b.String()
+		}
+		b.WriteString(s[:i])
+		s = s[i:]
+		end := strings.IndexByte(s[:min(len(s), 12)], ';')
+		if end > 1 {
+			if rep, ok := stdxml.HTMLEntity[s[1:end]]; ok && !isXMLEntity(s[1:end]) {
+				b.WriteString(rep)
+				s = s[end+1:]
+				continue
+			}
+		}
+		b.WriteByte('&')
+		s = s[1:]
+	}
+}
+
+func isXMLEntity(name string) bool {
+	switch name {
+	case "amp", "lt", "gt", "quot", "apos":
+		return true
+	}
+	return false
 }

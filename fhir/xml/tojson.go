@@ -121,7 +121,7 @@ type group struct {
 	extra  int  // of its underscore member in extra
 	values bool // primitives: some element has a value
 	extras bool // primitives: some element has an id or extensions
-	order  int
+	order  int  // position in the type of this group, or of the one before
 }
 
 // members writes the attributes and child elements up to the end of the element
