@@ -209,7 +209,9 @@ func (a *applying) correct() error {
 	if moved {
 		p.links = linksOf(p.tx, p.ids)
 	}
-	if !moved && p.ms == a.ms {
+	indexer := a.m.index.Load()
+	stale := func(c *content) bool { return c.json != nil && c.indexer.number != indexer.number }
+	if !moved && p.ms == a.ms && !slices.ContainsFunc(p.ops, func(c content) bool { return stale(&c) }) {
 		return nil
 	}
 	return parallel(len(p.ops), func(i int) error {
@@ -219,8 +221,10 @@ func (a *applying) correct() error {
 			return nil
 		case op.Method == store.Delete || op.Method == store.Patch:
 			return nil
-		case moved:
+		case moved || stale(c):
 			return opFault(p.tx, i, a.m.fill(c, op.Resource, op.Type, p.ids[i], p.links, a.ms, nil))
+		case p.ms == a.ms:
+			return nil
 		}
 		return opFault(p.tx, i, a.m.retime(c, op.Type, p.ids[i], p.ms, a.ms))
 	})
@@ -428,16 +432,24 @@ func (a *applying) store(typ, id string, cur, next *row, keys [][]byte, status i
 func (a *applying) reindex(typ, id string, cur *row, keys [][]byte) error {
 	var old [][]byte
 	if cur != nil && !cur.deleted() {
-		tree, err := fhir.Parse(cur.json)
-		if err == nil {
-			old, err = a.m.cfg.Indexer.Keys(nil, typ, id, tree.Root())
-		}
-		if err != nil {
+		var err error
+		if old, err = a.m.index.Load().oldKeys(typ, id, cur.json); err != nil {
 			return err
 		}
 	}
 	slices.SortFunc(old, bytes.Compare)
 	slices.SortFunc(keys, bytes.Compare)
+	old, keys = slices.CompactFunc(old, bytes.Equal), slices.CompactFunc(keys, bytes.Equal)
+	if a.m.index.Load().before != nil { // what both have may not be written yet
+		for _, k := range keys {
+			a.index = append(a.index, posting{k, false})
+		}
+		old = slices.DeleteFunc(old, func(k []byte) bool {
+			_, ok := slices.BinarySearchFunc(keys, k, bytes.Compare)
+			return ok
+		})
+		keys = nil
+	}
 	for len(old) > 0 || len(keys) > 0 {
 		c := 0
 		switch {
@@ -490,7 +502,7 @@ func (a *applying) ids(typ, query string, limit int) (ids []string, err error) {
 			err = fault.New(fault.Internal, "search %s: %v", typ, r)
 		}
 	}()
-	ids, err = a.m.cfg.Indexer.IDs(context.Background(), &index{get: a.b.Get, iter: a.b.Iter}, typ, query, limit)
+	ids, err = a.m.index.Load().now.IDs(context.Background(), &index{get: a.b.Get, iter: a.b.Iter}, typ, query, limit)
 	slices.Sort(ids)
 	return ids, err
 }

@@ -33,6 +33,10 @@ type Config struct {
 	RetainFor   time.Duration
 	// Ahead is how many bytes of records may be in preparation ahead of apply.
 	Ahead int64
+	// Pending is how many bytes of resources may be in Commit at once by
+	// transactions over 1 MiB; further ones wait. It bounds memory, several times
+	// this much, under huge bundles.
+	Pending int64
 }
 
 // Defaults fills what is zero.
@@ -55,6 +59,9 @@ func (c Config) Defaults() Config {
 	if c.Ahead == 0 {
 		c.Ahead = 64 << 20
 	}
+	if c.Pending == 0 {
+		c.Pending = 64 << 20
+	}
 	return c
 }
 
@@ -66,6 +73,10 @@ type Machine struct {
 	codec   *store.Codec
 	parsers sync.Pool
 	views   *views
+	pending *semaphore.Weighted
+	index   atomic.Pointer[indexing]
+	reindex chan *reindexing
+	active  *reindexing // owned by Run's apply loop
 
 	st state // owned by Run's apply loop after New
 
@@ -90,6 +101,9 @@ type ticket struct {
 // New returns a machine on kv, with the state it finds there.
 func New(cfg Config, kv KV) (*Machine, error) {
 	m := &Machine{cfg: cfg.Defaults(), kv: kv, codec: store.NewCodec(), moved: make(chan struct{}), tickets: map[string]*ticket{}}
+	m.pending = semaphore.NewWeighted(m.cfg.Pending)
+	m.index.Store(&indexing{now: m.cfg.Indexer})
+	m.reindex = make(chan *reindexing)
 	m.parsers.New = func() any { return &fhir.Parser{} }
 	m.views = newViews(kv, m.cfg.Clock, m.cfg.RetainViews, m.cfg.RetainFor)
 	v := kv.View()
@@ -152,7 +166,14 @@ func (m *Machine) Run(ctx context.Context) (err error) {
 	wg.Go(func() { m.views.expireLoop(ctx) })
 	defer wg.Wait()
 	defer cancel()
-	for j := range jobs {
+	for {
+		j, more, err := m.nextJob(jobs)
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
 		<-j.done
 		if err := m.finish(j); err != nil {
 			return err
@@ -238,6 +259,10 @@ func (m *Machine) stop(err error) {
 	if err == nil {
 		err = context.Canceled
 	}
+	if r := m.active; r != nil {
+		m.active = nil
+		r.done <- fault.New(fault.Unavailable, "reindex stopped after %d resources: %w", r.count, err)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ready.Store(false)
@@ -267,6 +292,11 @@ func (m *Machine) Commit(ctx context.Context, tx *store.Transaction) (*store.Res
 		offset, outs, refused, err := m.recall(memory)
 		return result(offset, outs, errors.Join(refused, err))
 	}
+	release, err := m.admit(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	now := m.cfg.Clock.Now()
 	if tx.Time.IsZero() || tx.Time.After(now) {
 		tx.Time = now
@@ -288,6 +318,24 @@ func (m *Machine) Commit(ctx context.Context, tx *store.Transaction) (*store.Res
 	case <-ctx.Done():
 		return nil, fault.New(fault.Unavailable, "transaction %s is appended, its outcome is not known yet: %w", tx.ID, ctx.Err())
 	}
+}
+
+const smallTransaction = 1 << 20 // bytes of resources; these never wait for huge ones
+
+// admit waits until a large transaction fits into Config.Pending.
+func (m *Machine) admit(ctx context.Context, tx *store.Transaction) (release func(), err error) {
+	var size int64
+	for i := range tx.Ops {
+		size += int64(len(tx.Ops[i].Resource))
+	}
+	if size <= smallTransaction {
+		return func() {}, nil
+	}
+	size = min(size, m.cfg.Pending)
+	if err := m.pending.Acquire(ctx, size); err != nil {
+		return nil, fault.New(fault.Busy, "too much is being written: %w", err)
+	}
+	return func() { m.pending.Release(size) }, nil
 }
 
 func result(offset int64, outs []store.Outcome, err error) (*store.Result, error) {

@@ -21,6 +21,7 @@ func indexed(t testing.TB) *Machine {
 	}
 	m := &Machine{cfg: Config{Indexer: search.NewEngine(model, fhirpath.NewEngine(model))}.Defaults()}
 	m.parsers.New = func() any { return &fhir.Parser{} }
+	m.index.Store(&indexing{now: m.cfg.Indexer})
 	return m
 }
 

@@ -37,8 +37,9 @@ type content struct {
 	verLen   int
 	updAt    int // where lastUpdated's text stands
 	keys     [][]byte
-	open     bool  // has conditional references, only the state can finish it
-	sourceNS int64 // IfNewer in ns, 0 = none
+	indexer  *indexing // what made keys
+	open     bool      // has conditional references, only the state can finish it
+	sourceNS int64     // IfNewer in ns, 0 = none
 }
 
 // prepare never fails on its own; a refusal is in prepared.err.
@@ -105,7 +106,8 @@ func (m *Machine) fill(c *content, src []byte, typ, id string, l links, ms int64
 	}
 	ver, upd := stampedAt(tree.Root())
 	c.verAt, c.verLen, c.updAt = ver.Offset()+1, len(ver.Raw())-2, upd.Offset()+1
-	c.keys, err = m.cfg.Indexer.Keys(nil, typ, id, tree.Root())
+	c.indexer = m.index.Load()
+	c.keys, err = c.indexer.now.Keys(nil, typ, id, tree.Root())
 	return err
 }
 
@@ -120,7 +122,7 @@ func (m *Machine) retime(c *content, typ, id string, from, to int64) error {
 		if err != nil {
 			return nil, err
 		}
-		return m.cfg.Indexer.Keys(nil, typ, id, tree.Root())
+		return c.indexer.now.Keys(nil, typ, id, tree.Root())
 	}
 	old, err := bare(from)
 	if err != nil {

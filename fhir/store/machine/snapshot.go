@@ -89,6 +89,16 @@ func (v *views) at(offset int64) *shared {
 	return s
 }
 
+// refresh makes the next reader take a new view of the same offset.
+func (v *views) refresh() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.latest != nil {
+		v.drop(v.latest)
+		v.latest = nil
+	}
+}
+
 // retain keeps s for at; the least recently used unpinned one makes room.
 func (v *views) retain(s *shared, pin bool) {
 	v.mu.Lock()

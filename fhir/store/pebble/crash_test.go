@@ -220,3 +220,55 @@ func TestSnapshotStands(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A reindex between transactions ends where a store stands that always had the
+// new indexer.
+func TestReindexWhileWriting(t *testing.T) {
+	log := &memory.Log{}
+	s := open(t, vfs.NewMem(), storetest.Config(log))
+	stop := storetest.Launch(t, s)
+	var wg sync.WaitGroup
+	half := make(chan struct{}) // closed when enough is there to begin
+	for seed := range uint64(3) {
+		wg.Go(func() {
+			g := storetest.NewRandom(seed)
+			for i := range 300 {
+				tx := *g.Next()
+				tx.ID = fmt.Sprint(seed, "-", tx.ID)
+				for k := range tx.Ops { // many resources, so that chunks end between writes
+					if op := &tx.Ops[k]; op.ID != "" && op.FullURL == "" {
+						op.ID = fmt.Sprint(op.ID, "-", seed, "-", i%90)
+					}
+				}
+				_, _ = s.Commit(context.Background(), &tx)
+				if i == 150 && seed == 0 {
+					close(half)
+				}
+			}
+		})
+	}
+	<-half
+	var last int64
+	if err := s.Reindex(t.Context(), storetest.Indexer{Numbers: true}, func(n int64) { last = n }); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	if last == 0 {
+		t.Error("no progress was told")
+	}
+	_, next, _ := log.Bounds(t.Context())
+	storetest.Reach(t, s, next-1)
+	cfg := storetest.Config(log)
+	cfg.Indexer = storetest.Indexer{Numbers: true}
+	always, err := memory.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.Start(t, always)
+	storetest.Reach(t, always, next-1)
+	storetest.Same(t, always, s)
+	stop()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

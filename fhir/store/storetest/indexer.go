@@ -14,14 +14,20 @@ import (
 
 // Indexer indexes identifier values, lastUpdated and the type: enough search to
 // test a store with. Its queries are identifier=VALUE and _all.
-type Indexer struct{}
+type Indexer struct {
+	Numbers bool // index the member n too, and the type no longer
+}
 
 // Keys implements store.Indexer.
-func (Indexer) Keys(dst [][]byte, typ, id string, res fhir.Node) ([][]byte, error) {
+func (x Indexer) Keys(dst [][]byte, typ, id string, res fhir.Node) ([][]byte, error) {
 	add := func(parts ...string) {
 		dst = append(dst, []byte(strings.Join(parts, "\x00")))
 	}
-	add("type", typ, id)
+	if x.Numbers {
+		add("number", typ, res.Get("n").Str(), id)
+	} else {
+		add("type", typ, id)
+	}
 	if at := res.Path("meta", "lastUpdated").Str(); at != "" {
 		add("updated", typ, at, id)
 	}

@@ -23,6 +23,7 @@ type Store interface {
 	Ready() bool
 	Applied() int64
 	Dump(fn func(key, value []byte) error) error
+	Reindex(ctx context.Context, next store.Indexer, progress func(resources int64)) error
 }
 
 // Open makes an empty store over cfg; the test closes it.
