@@ -29,7 +29,7 @@ func (h *hub) operations(v *validate.Validator) ([]server.Operation, error) {
 	}
 	h.onClose(sql.Close)
 	return append(sql.Operations(), operation.All(operation.Parts{Validator: v, Terminology: h.terms,
-		FHIRPath: &lab.Lab{Engine: h.paths, Name: "qihuang " + version, Terminology: h.terms, Resolver: resolver{h.store}}})...), nil
+		FHIRPath: &lab.Lab{Engine: h.paths, Name: "qihuang " + version, Terminology: h.terms.FHIRPath(), Resolver: resolver{h.store}}})...), nil
 }
 
 // resolver finds what references in FHIRPath point to in the repository.

@@ -171,10 +171,11 @@ func (h *hub) mountFHIR(r gin.IRouter, metrics *server.Metrics) error {
 		return err
 	}
 	cfg.PageKey = key
-	validator, err := newValidator(h.knowledge)
+	validator, err := newValidator(h.knowledge, validate.WithResources(canonicals{h.store, h.search}))
 	if err != nil {
 		return err
 	}
+	h.learn(validator)
 	ops, err := h.operations(validator)
 	if err != nil {
 		return err

@@ -60,8 +60,8 @@ func validateCmd() *cobra.Command {
 }
 
 // newValidator compiles the model and takes the profiles of the TCM guide in.
-func newValidator(k knowledge) (*validate.Validator, error) {
-	v := validate.New(k.model, k.paths, k.terms)
+func newValidator(k knowledge, opts ...validate.Option) (*validate.Validator, error) {
+	v := validate.New(k.model, k.paths, k.terms, opts...)
 	var guide [][]byte
 	for _, b := range conformance.Structures() {
 		guide = append(guide, b)

@@ -2,6 +2,7 @@ package terminology
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -118,9 +119,11 @@ func (x *expansion) finite() error {
 	return nil
 }
 
+// filtered returns the matching items, best matches first, each rank in the
+// order of the value set.
 func (st *state) filtered(ctx context.Context, x *expansion, o ExpandOptions) ([]item, error) {
 	words := newTextFilter(o.Filter)
-	var out []item
+	var ranks [noMatch][]item
 	for i, it := range x.items {
 		if i&1023 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -128,28 +131,23 @@ func (st *state) filtered(ctx context.Context, x *expansion, o ExpandOptions) ([
 		if o.ActiveOnly && x.flag(it, flagInactive) {
 			continue
 		}
-		if len(words) > 0 && !st.matches(&x.parts[it.part], it.concept, words) {
-			continue
+		if r := st.rank(&x.parts[it.part], it.concept, words); r < noMatch {
+			ranks[r] = append(ranks[r], it)
 		}
-		out = append(out, it)
 	}
-	return out, nil
+	return slices.Concat(ranks[:]...), nil
 }
 
-// matches looks at an item in all its sources; mostly there is one.
-func (st *state) matches(p *part, c int32, words textFilter) bool {
-	if words.matches(p.cs, c) {
-		return true
-	}
+// rank looks at an item in all its sources; mostly there is one.
+func (st *state) rank(p *part, c int32, words textFilter) int {
+	best := words.rank(p.cs, c)
 	if p.base == nil && len(st.over.supplements[p.system]) == 0 {
-		return false
+		return best
 	}
 	for _, r := range st.sources(p, c)[1:] {
-		if words.matches(r.cs, r.c) {
-			return true
-		}
+		best = min(best, words.rank(r.cs, r.c))
 	}
-	return false
+	return best
 }
 
 // render writes the ValueSet.

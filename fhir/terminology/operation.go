@@ -26,6 +26,11 @@ func (s *Service) Operation(ctx context.Context, name, typ, id string, p Params)
 	if !s.Offers(name, typ) {
 		return nil, fault.New(fault.Unsupported, "operation %s on %s", name, typ)
 	}
+	if s.refresh != nil {
+		if err := s.refresh(ctx); err != nil {
+			return nil, err
+		}
+	}
 	switch name {
 	case "expand":
 		return s.opExpand(ctx, id, p)

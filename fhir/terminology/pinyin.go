@@ -79,30 +79,50 @@ func hasReading(list []byte, reading string) bool {
 	return false
 }
 
-// spellMatches reports whether needle (lower-case letters) spells a run of
-// characters in spell, each by its whole syllable, its first letter, its
-// initial (zh, ch, sh), or, for the last one, any beginning of the syllable:
-// hq, huangqi, huangq and hqi all find 黄芪.
-func spellMatches(spell, needle string) bool {
+// The ranks of a filter match, best first; noMatch sorts nowhere.
+const (
+	rankStart    = iota // the code or a name begins with the word
+	rankSpelling        // the commonest spelling of a name begins with it
+	rankInside          // a name contains it
+	rankWithin          // the commonest spelling contains it, from a character on
+	rankRare            // a rarer reading of a character does
+	noMatch
+)
+
+// spellRank reports how needle (lower-case letters) spells a run of characters
+// in spell, each by its whole syllable, its first letter, its initial (zh, ch,
+// sh), or, for the last one, any beginning of the syllable: hq, huangqi, huangq
+// and hqi all find 黄芪.
+func spellRank(spell, needle string) int {
+	best := noMatch
+	start := true
 	for i := 0; i < len(spell); {
 		if spell[i] == '.' {
-			i++
+			i, start = i+1, true
 			continue
 		}
-		if spellAt(spell[i:], needle) {
-			return true
+		switch {
+		case spellAt(spell[i:], needle, false):
+			if start {
+				return rankSpelling
+			}
+			best = min(best, rankWithin)
+		case best == noMatch && spellAt(spell[i:], needle, true):
+			best = rankRare
 		}
+		start = false
 		end := strings.IndexByte(spell[i:], ' ')
 		if end < 0 {
-			return false
+			break
 		}
 		i += end + 1
 	}
-	return false
+	return best
 }
 
-// spellAt matches needle at the character that spell begins with.
-func spellAt(spell, needle string) bool {
+// spellAt matches needle at the character that spell begins with, by its first
+// reading only or by all.
+func spellAt(spell, needle string, all bool) bool {
 	if needle == "" {
 		return true
 	}
@@ -110,9 +130,13 @@ func spellAt(spell, needle string) bool {
 	if end < 0 || spell[0] == '.' {
 		return false
 	}
+	rest := spell[end+1:]
 	for readings := spell[:end]; readings != ""; {
 		var r string
 		r, readings, _ = strings.Cut(readings, "|")
+		if !all {
+			readings = ""
+		}
 		n := commonPrefix(r, needle)
 		if n == 0 {
 			continue
@@ -120,10 +144,9 @@ func spellAt(spell, needle string) bool {
 		if n == len(needle) {
 			return true
 		}
-		rest := spell[end+1:]
-		if n == len(r) && spellAt(rest, needle[n:]) ||
-			n >= 2 && r[1] == 'h' && spellAt(rest, needle[2:]) ||
-			spellAt(rest, needle[1:]) {
+		if n == len(r) && spellAt(rest, needle[n:], all) ||
+			n >= 2 && r[1] == 'h' && spellAt(rest, needle[2:], all) ||
+			spellAt(rest, needle[1:], all) {
 			return true
 		}
 	}
@@ -155,15 +178,26 @@ func newTextFilter(s string) textFilter {
 	return words
 }
 
-func (f textFilter) matches(cs *codeSystem, c int32) bool {
-	x := cs.searchIndex()
+// rank says how well a concept matches: as well as its worst word.
+func (f textFilter) rank(cs *codeSystem, c int32) int {
+	x, worst := cs.searchIndex(), rankStart
 	for _, w := range f {
-		if strings.HasPrefix(strings.ToLower(cs.code(c)), w) || strings.Contains(x.folded.at(c), w) {
-			continue
+		r := noMatch
+		name := x.folded.at(c)
+		if at := strings.Index(name, w); at == 0 || at > 0 && name[at-1] == 0 || strings.HasPrefix(strings.ToLower(cs.code(c)), w) {
+			r = rankStart
+		} else if isAlpha(w) {
+			r = spellRank(x.spell.at(c), w)
+			if at > 0 {
+				r = min(r, rankInside)
+			}
+		} else if at > 0 {
+			r = rankInside
 		}
-		if !isAlpha(w) || !spellMatches(x.spell.at(c), w) {
-			return false
+		if r == noMatch {
+			return noMatch
 		}
+		worst = max(worst, r)
 	}
-	return true
+	return worst
 }

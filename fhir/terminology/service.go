@@ -1,6 +1,7 @@
 package terminology
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +28,13 @@ type Service struct {
 	write    sync.Mutex // one writer at a time
 	closures closures
 	clock    clock.Clock
+	refresh  func(context.Context) error // before operations; may be nil
 }
+
+// Follow makes operations call refresh first, which brings the service up to
+// the resources stored elsewhere. It is called once, before the service is used
+// by several goroutines.
+func (s *Service) Follow(refresh func(context.Context) error) { s.refresh = refresh }
 
 // Option changes a service at its making.
 type Option func(*Service)

@@ -24,6 +24,11 @@ type Request struct {
 // the resource is not valid. Errors: fault.Invalid where the call itself is
 // wrong.
 func (v *Validator) Operation(ctx context.Context, r Request) ([]fault.Issue, error) {
+	if v.refresh != nil {
+		if err := v.refresh(ctx); err != nil {
+			return nil, err
+		}
+	}
 	res, mode, profiles, err := r.inputs()
 	if err != nil {
 		return nil, err

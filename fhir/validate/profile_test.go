@@ -110,6 +110,30 @@ func TestProfileOnProfile(t *testing.T) {
 	}
 }
 
+func TestAddRemove(t *testing.T) {
+	v := with(t)
+	o := Options{Level: Full, Profiles: []string{"http://t/a"}}
+	named := func(min string) []byte {
+		return []byte(strings.Replace(definition("a", "Patient", "", `{"id":"Patient.name","path":"Patient.name","min":`+min+`}`), `"url"`, `"id":"one","url"`, 1))
+	}
+	for _, step := range []struct {
+		do   func() error
+		want string
+	}{
+		{func() error { return nil }, "profile-unknown@Patient"},
+		{func() error { return v.Add(named("0")) }, ""},
+		{func() error { return v.Add(named("1")) }, "profile-min@Patient.name"},
+		{func() error { v.Remove("StructureDefinition", "one"); return nil }, "profile-unknown@Patient"},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		if got := errorsOf(check(t, v, patient(``), o)); got != step.want {
+			t.Errorf("%q, want %q", got, step.want)
+		}
+	}
+}
+
 func TestTypeAndReferenceSlices(t *testing.T) {
 	v := with(t, definition("g", "Group", "",
 		`{"id":"Group.characteristic","path":"Group.characteristic","slicing":{"discriminator":[{"type":"type","path":"value"}],"rules":"open"}}`,

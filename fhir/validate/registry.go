@@ -16,8 +16,9 @@ import (
 // lock.
 type profiles struct {
 	v     *Validator
-	known atomic.Pointer[map[string]*entry]
+	known atomic.Pointer[map[string]*entry] // by url
 	write sync.Mutex
+	added map[string]*entry // by id; guarded by write
 }
 
 // entry is one StructureDefinition.
@@ -40,18 +41,28 @@ type header struct {
 }
 
 func newProfiles(v *Validator) *profiles {
-	p := &profiles{v: v}
-	known := map[string]*entry{}
-	for _, url := range v.model.Canonicals("StructureDefinition") {
-		known[url] = &entry{url: url, load: func() []byte { data, _ := v.model.Resource("StructureDefinition", url); return data }}
-	}
-	p.known.Store(&known)
+	p := &profiles{v: v, added: map[string]*entry{}}
+	p.publish()
 	return p
 }
 
-// Add takes StructureDefinitions into use, in place of those with the same url;
-// other resource types are ignored. The data is copied. A definition is built
-// when it is first used; one that cannot be parsed is a fault.Invalid.
+// publish makes the definitions known anew: what was built may stand on what
+// changed.
+func (p *profiles) publish() {
+	known := map[string]*entry{}
+	for _, url := range p.v.model.Canonicals("StructureDefinition") {
+		known[url] = &entry{url: url, load: func() []byte { data, _ := p.v.model.Resource("StructureDefinition", url); return data }}
+	}
+	for _, id := range slices.Sorted(maps.Keys(p.added)) {
+		a := p.added[id]
+		known[a.url] = &entry{url: a.url, load: a.load}
+	}
+	p.known.Store(&known)
+}
+
+// Add takes StructureDefinitions into use, each in place of one with the same
+// id or url; other resource types are ignored. The data is copied. A definition
+// is built when it is first used; one that cannot be parsed is a fault.Invalid.
 func (v *Validator) Add(resources ...[]byte) error {
 	add := map[string]*entry{}
 	for _, data := range resources {
@@ -64,35 +75,35 @@ func (v *Validator) Add(resources ...[]byte) error {
 		if res.ResourceType() != "StructureDefinition" {
 			continue
 		}
-		url := strings.Clone(res.Get("url").Str())
+		url, id := strings.Clone(res.Get("url").Str()), strings.Clone(res.Get("id").Str())
 		if url == "" {
 			return fault.New(fault.Invalid, "a StructureDefinition without url")
 		}
-		add[url] = &entry{url: url, load: func() []byte { return data }}
+		if id == "" {
+			id = url
+		}
+		add[id] = &entry{url: url, load: func() []byte { return data }}
 	}
 	if len(add) == 0 {
 		return nil
 	}
 	v.profiles.write.Lock()
 	defer v.profiles.write.Unlock()
-	known := maps.Clone(*v.profiles.known.Load())
-	for url, e := range *v.profiles.known.Load() { // what is built may stand on what changes
-		if _, replaced := add[url]; !replaced {
-			known[url] = &entry{url: url, load: e.load}
-		}
-	}
-	maps.Copy(known, add)
-	v.profiles.known.Store(&known)
+	maps.Copy(v.profiles.added, add)
+	v.profiles.publish()
 	return nil
 }
 
-// Remove takes an added definition out of use.
-func (v *Validator) Remove(url string) {
+// Remove takes an added definition (type StructureDefinition) out of use, by its
+// id, or its url if it has none.
+func (v *Validator) Remove(typ, id string) {
 	v.profiles.write.Lock()
 	defer v.profiles.write.Unlock()
-	known := maps.Clone(*v.profiles.known.Load())
-	delete(known, url)
-	v.profiles.known.Store(&known)
+	if _, ok := v.profiles.added[id]; !ok || typ != "StructureDefinition" {
+		return
+	}
+	delete(v.profiles.added, id)
+	v.profiles.publish()
 }
 
 // entry returns the definition of a canonical, nil if unknown.

@@ -58,6 +58,7 @@ type Validator struct {
 	paths     expressions // of discriminators
 	tx        fhirpath.Terminology
 	resources Resources
+	refresh   func(context.Context) error // before operations; may be nil
 	walks     sync.Pool
 }
 
@@ -66,6 +67,11 @@ type Option func(*Validator)
 
 // WithResources lets the validator find stored Questionnaires.
 func WithResources(r Resources) Option { return func(v *Validator) { v.resources = r } }
+
+// Follow makes $validate call refresh first, which brings terminology and
+// profiles up to what is stored. It is called once, before the validator is used
+// by several goroutines.
+func (v *Validator) Follow(refresh func(context.Context) error) { v.refresh = refresh }
 
 // New compiles the model's types. fp evaluates invariants and terms answers
 // bindings; either may be nil, which leaves its checks out.
