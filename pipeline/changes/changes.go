@@ -6,10 +6,12 @@ package changes
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strconv"
 	"time"
 
+	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
@@ -148,11 +150,33 @@ func Encode(dst []byte, c store.Change) []byte {
 	return append(dst, '}')
 }
 
-// Decode reads a record. fault.Invalid if it is none.
+// Decode reads a record. fault.Invalid if it is none. The resource is a part of
+// value, which must stay as it is.
 func Decode(value []byte) (*Change, error) {
-	var c Change
-	if err := json.Unmarshal(value, &c); err != nil || c.Type == "" || c.ID == "" {
-		return nil, fault.New(fault.Invalid, "not a change record: %w", err)
+	bad := func(err error) (*Change, error) { return nil, fault.New(fault.Invalid, "not a change record: %w", err) }
+	tree, err := fhir.Parse(value)
+	if err != nil {
+		return bad(err)
 	}
-	return &c, nil
+	n := tree.Root()
+	c := &Change{Type: n.Get("type").Str(), ID: n.Get("id").Str(), Method: store.Method(n.Get("method").Str())}
+	c.Created, _ = n.Get("created").Bool()
+	if c.Type == "" || c.ID == "" {
+		return bad(errors.New("no type or id"))
+	}
+	for name, to := range map[string]*int64{"version": &c.Version, "seq": &c.Seq, "offset": &c.Offset} {
+		if m := n.Get(name); m.Exists() {
+			var ok bool
+			if *to, ok = m.Int(); !ok {
+				return bad(errors.New(name + " is no integer"))
+			}
+		}
+	}
+	if c.LastUpdated, err = time.Parse(time.RFC3339Nano, n.Get("lastUpdated").Str()); err != nil {
+		return bad(err)
+	}
+	if r := n.Get("resource"); r.Exists() {
+		c.Resource = r.Raw()
+	}
+	return c, nil
 }

@@ -23,7 +23,7 @@ func TestKillNine(t *testing.T) {
 	for round := range 3 {
 		go func() {
 			time.Sleep(time.Duration(100+50*round) * time.Millisecond) // lets some inserts through
-			if pid := s.PID(); pid > 0 { // 0 is all of us
+			if pid := s.PID(); pid > 0 {                               // 0 is all of us
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}()

@@ -27,12 +27,16 @@ func (s *Sink) consume(ctx context.Context, claim *kafka.Claim) error {
 	s.note(func(st *Stats) { st.Next[claim.Partition] = next })
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	records := make(chan kafka.Record, 1024)
+	records := make(chan arrival, 8192)
 	done := make(chan error, 1)
 	go func() {
 		done <- claim.Follow(ctx, next, func(r kafka.Record) error {
+			c, err := changes.Decode(r.Value) // here, beside the writing of the batch before
+			if err != nil {
+				s.log.Error("record of the changes topic is none", "partition", r.Partition, "offset", r.Offset, "error", err)
+			}
 			select {
-			case records <- r:
+			case records <- arrival{c, r.Offset + 1}:
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
@@ -47,8 +51,14 @@ func (s *Sink) consume(ctx context.Context, claim *kafka.Claim) error {
 	return err
 }
 
+// arrival is a decoded record (nil if it was none) and where to go on after it.
+type arrival struct {
+	change *changes.Change
+	next   int64
+}
+
 // batches gathers records and writes them, one batch after the other.
-func (s *Sink) batches(ctx context.Context, claim *kafka.Claim, records <-chan kafka.Record, done <-chan error) error {
+func (s *Sink) batches(ctx context.Context, claim *kafka.Claim, records <-chan arrival, done <-chan error) error {
 	for {
 		b := &batch{}
 		var last int64
@@ -56,14 +66,11 @@ func (s *Sink) batches(ctx context.Context, claim *kafka.Claim, records <-chan k
 	gather:
 		for {
 			select {
-			case r := <-records:
-				c, err := changes.Decode(r.Value)
-				if err != nil {
-					s.log.Error("record of the changes topic is none", "partition", r.Partition, "offset", r.Offset, "error", err)
-				} else {
-					b.changes, b.bytes = append(b.changes, c), b.bytes+len(c.Resource)
+			case a := <-records:
+				if a.change != nil {
+					b.changes, b.bytes = append(b.changes, a.change), b.bytes+len(a.change.Resource)
 				}
-				last = r.Offset + 1
+				last = a.next
 				if timer == nil {
 					timer = time.After(s.cfg.Linger)
 				}
