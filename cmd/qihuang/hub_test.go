@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -198,20 +197,10 @@ func (h *program) request(method, path, contentType string, body []byte) (int, [
 	return res.StatusCode, b
 }
 
-func (h *program) get(path string) (int, []byte) { return h.request(http.MethodGet, path, "", nil) }
-
 // needEngine skips where the ClickHouse library has not been set up.
 func needEngine(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		t.Skip("the embedded ClickHouse engine is for linux/amd64")
 	}
-}
-
-func query(kv ...string) string {
-	v := url.Values{}
-	for i := 0; i+1 < len(kv); i += 2 {
-		v.Set(kv[i], kv[i+1])
-	}
-	return v.Encode()
 }

@@ -41,7 +41,6 @@ type hub struct {
 	zone  *time.Location
 	log   *slog.Logger
 	clock clock.Clock
-	lock  *os.File
 
 	knowledge
 	kafka   *kafka.Cluster

@@ -175,9 +175,6 @@ func refs(targets ...string) option {
 	}
 }
 
-func fixedURI(u string) option  { return func(e *element) { e.FixedURI = u } }
-func fixedCode(c string) option { return func(e *element) { e.FixedCode = c } }
-
 func patternCoding(system, code string) option {
 	return func(e *element) {
 		e.PatternConcept = map[string]any{"coding": []any{map[string]any{"system": system, "code": code}}}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/fhir"
-	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/search/key"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -55,9 +54,6 @@ type emitter struct {
 	buf   []byte
 	ends  []int
 	nodes []fhir.Node // scratch of param
-	part  []fhir.Node // scratch of composite
-	ctx   *fhirpath.Context
-	keys  [][]byte
 }
 
 func (x *emitter) reset(e *Engine, id string, res fhir.Node) {

@@ -141,7 +141,7 @@ func TestIDs(t *testing.T) {
 	if !regexp.MustCompile(`^[A-Za-z0-9\-.]{1,64}$`).MatchString(a) {
 		t.Errorf("%q is no FHIR id", a)
 	}
-	if EncounterID("1", "2") != EncounterID("1", "2") || EncounterID("1", "2") == EncounterID("2", "2") {
+	if again := EncounterID("1", "2"); EncounterID("1", "2") != again || EncounterID("2", "2") == again {
 		t.Error("ids derive from the key")
 	}
 }

@@ -17,8 +17,7 @@ func member(dst []byte, key, value string) []byte {
 
 // out builds a Parameters resource.
 type out struct {
-	buf  []byte
-	open int // nested parts
+	buf []byte
 }
 
 func (o *out) begin(name string) {

@@ -16,7 +16,6 @@ type table struct {
 	database, name string
 	columns        []column
 	many           bool // a resource may have several rows
-	after          string
 }
 
 type column struct{ name, typ, comment string }

@@ -233,7 +233,6 @@ type snapshot struct {
 	*shared
 	views  *views
 	closed bool
-	buf    []byte
 }
 
 func (s *snapshot) Offset() int64 { return s.st.applied }
