@@ -14,6 +14,7 @@ func commands() []*cobra.Command {
 		viewCmd(),
 		loadCmd(),
 		benchCmd(),
+		exportCmd(),
 		convertCmd(),
 		validateCmd(),
 	}

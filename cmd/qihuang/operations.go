@@ -6,6 +6,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/conformance"
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/bulk"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath/lab"
 	"github.com/qihuang-health/qihuang/fhir/operation"
@@ -28,8 +29,9 @@ func (h *hub) operations(v *validate.Validator) ([]server.Operation, error) {
 		return nil, err
 	}
 	h.onClose(sql.Close)
-	return append(sql.Operations(), operation.All(operation.Parts{Validator: v, Terminology: h.terms,
-		FHIRPath: &lab.Lab{Engine: h.paths, Name: "qihuang " + version, Terminology: h.terms.FHIRPath(), Resolver: resolver{h.store}}})...), nil
+	ops := append(sql.Operations(), operation.All(operation.Parts{Validator: v, Terminology: h.terms,
+		FHIRPath: &lab.Lab{Engine: h.paths, Name: "qihuang " + version, Terminology: h.terms.FHIRPath(), Resolver: resolver{h.store}}})...)
+	return append(append(ops, bulk.ExportOperations(bulk.Dir(h.dir("export")))...), bulk.ImportOperation()), nil
 }
 
 // resolver finds what references in FHIRPath point to in the repository.

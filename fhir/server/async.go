@@ -55,6 +55,15 @@ func (s *Server) Accepted(r *Request, id string) *Reply {
 		Body: outcome.Info("已受理，请稍后在 Content-Location 取结果", "accepted: fetch the answer at Content-Location", o)}
 }
 
+// AsyncResult is the result of a job that is more than one answer, as that of an
+// export: a manifest and files.
+type AsyncResult interface {
+	// Answer is the reply once the job is done; at is the job's own address.
+	Answer(r *Request, at string) (*Reply, error)
+	// File opens a file of the result, fault.NotFound if there is none.
+	File(ctx context.Context, r *Request, name string) (*Reply, error)
+}
+
 // Jobs returns the manager of asynchronous work, for operations and the console.
 func (s *Server) Jobs() *jobs.Manager { return s.jobs }
 
@@ -85,10 +94,23 @@ func (s *Server) jobStatus(_ context.Context, r *Request) (*Reply, error) {
 		w := NewBundle("batch-response", st.ID, st.Ended, -1)
 		res.write(w, r)
 		return ok(w.End()), nil
-	case *Reply:
-		return res, nil
+	case AsyncResult:
+		return res.Answer(r, r.Base+asyncPath+st.ID)
 	}
 	return nil, fault.New(fault.Internal, "job %s has no answer", st.ID)
+}
+
+// jobFile answers with a file of a finished job.
+func (s *Server) jobFile(ctx context.Context, r *Request) (*Reply, error) {
+	st, err := s.jobs.Get(r.Target.ID)
+	if err != nil {
+		return nil, err
+	}
+	res, ok := st.Result.(AsyncResult)
+	if !ok || st.Owner != r.Actor {
+		return nil, fault.New(fault.NotFound, "no such file")
+	}
+	return res.File(ctx, r, r.Name)
 }
 
 // jobCancel cancels a job or forgets its answer.

@@ -114,7 +114,7 @@ func mediaType(header string, body []byte) (string, error) {
 // media types no interaction takes.
 func (s *Server) decode(req *Request) (err error) {
 	switch kind := mediaKind(req.MediaType); {
-	case kind == 'j', req.MediaType == mimePatch, req.MediaType == mimeForm && takesForm(req):
+	case kind == 'j', req.MediaType == mimePatch, req.MediaType == mimeLines && req.Shape == SystemOperation, req.MediaType == mimeForm && takesForm(req):
 		return nil
 	case kind == 'x' && s.parts.XML != nil: // of a PATCH the Parameters of a FHIRPath Patch
 		req.Body, err = s.parts.XML.ToJSON(req.Body)

@@ -143,7 +143,10 @@ func (s *Server) base(r *http.Request) string {
 // connection, which it does, so that no client takes half an answer for a whole.
 func (s *Server) write(c *gin.Context, req *Request, rep *Reply) error {
 	body, ctype := rep.json(), mimeJSON+"; charset=utf-8"
-	reshape := req.Format.XML || req.Format.Pretty
+	reshape := (req.Format.XML || req.Format.Pretty) && rep.ContentType == ""
+	if rep.ContentType != "" {
+		ctype = rep.ContentType
+	}
 	if rep.Stream != nil && reshape {
 		var buf bytes.Buffer
 		if err := rep.Stream(&buf); err != nil {
@@ -158,7 +161,7 @@ func (s *Server) write(c *gin.Context, req *Request, rep *Reply) error {
 		}
 	}
 	if rep.Native != nil {
-		body, ctype = rep.Native, rep.ContentType
+		body = rep.Native
 	}
 	s.head(c, rep)
 	h := c.Writer.Header()

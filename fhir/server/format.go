@@ -20,6 +20,7 @@ const (
 	mimeJSON  = "application/fhir+json"
 	mimeXML   = "application/fhir+xml"
 	mimePatch = "application/json-patch+json"
+	mimeLines = "application/fhir+ndjson"
 	mimeForm  = "application/x-www-form-urlencoded"
 )
 

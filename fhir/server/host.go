@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"net/url"
 	"time"
 
+	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store"
@@ -23,6 +25,22 @@ func (s *Server) Find(ctx context.Context, snap store.Snapshot, req search.Reque
 	}
 	req.Now = s.clock.Now()
 	return s.parts.Search.Search(ctx, snap.Index(), req)
+}
+
+// Elements returns a resource with only the elements named, comma-separated, and
+// those it must have, tagged SUBSETTED.
+func (s *Server) Elements(resource []byte, elements string) ([]byte, error) {
+	return s.view(&Request{Query: "_elements=" + url.QueryEscape(elements)}, resource)
+}
+
+// Check judges a resource of type typ by the write policy.
+func (s *Server) Check(ctx context.Context, res fhir.Node, typ string) error {
+	return s.check(ctx, res, typ)
+}
+
+// CommitAll writes ops as one transaction.
+func (s *Server) CommitAll(ctx context.Context, r *Request, ops []store.Op) (*store.Result, error) {
+	return s.parts.Store.Commit(ctx, &store.Transaction{ID: s.transactionID(r), Actor: r.Actor, Time: s.clock.Now(), Source: r.ID, Ops: ops})
 }
 
 // Commit writes one op and answers as Prefer asks.

@@ -33,7 +33,7 @@ func pattern(sh Shape, typ string) string {
 	return "/fhir" + strings.ReplaceAll(map[Shape]string{Root: "", Metadata: "/metadata", SystemSearch: "/_search", SystemHistory: "/_history",
 		TypeLevel: "/T", TypeSearch: "/T/_search", TypeHistory: "/T/_history", Instance: "/T/{id}", InstanceHistory: "/T/{id}/_history",
 		VersionLevel: "/T/{id}/_history/{version}", Compartment: "/T/{id}/{inner}", CompartmentSearch: "/T/{id}/{inner}/_search",
-		AsyncStatus: "/_async/{id}"}[sh], "T", typ)
+		AsyncStatus: "/_async/{id}", AsyncFile: "/_async/{id}/{file}"}[sh], "T", typ)
 }
 
 func (s *Server) describe(b *openapi.Builder, rt route, typ string, params []*definitions.SearchParameter) {

@@ -15,7 +15,7 @@ type Reply struct {
 	Version  *store.Version // gives ETag and Last-Modified, and the body unless NoBody
 	NoBody   bool
 	Body     []byte                // FHIR JSON
-	Stream   func(io.Writer) error // writes FHIR JSON
+	Stream   func(io.Writer) error // writes FHIR JSON, or with ContentType set that
 	Native   []byte                // other content, of type ContentType
 	Location string                // absolute URL
 	Offset   int64                 // log position of the state answered from

@@ -53,6 +53,7 @@ func routes() []route {
 		{CompartmentSearch, "GET", "search-compartment", (*Server).search},
 		{CompartmentSearch, "POST", "search-compartment", (*Server).search},
 		{AsyncStatus, "GET", "async-status", (*Server).jobStatus},
+		{AsyncFile, "GET", "async-file", (*Server).jobFile},
 		{AsyncStatus, "DELETE", "async-cancel", (*Server).jobCancel},
 	}
 }

@@ -31,6 +31,7 @@ const (
 	Compartment             // /Patient/1/Observation or /Patient/1/*
 	CompartmentSearch       // /Patient/1/Observation/_search
 	AsyncStatus             // /_async/JOB
+	AsyncFile               // /_async/JOB/FILE
 )
 
 // Target is a parsed path.
@@ -39,7 +40,7 @@ type Target struct {
 	Type    string // resource type
 	ID      string // logical id, or job id
 	Version string // of VersionLevel, as written
-	Name    string // operation without '$', or the inner type of a compartment ("*" = any)
+	Name    string // operation without '$', the inner type of a compartment ("*" = any), or a file
 }
 
 // parseTarget parses a path relative to the base, with or without slashes at
@@ -97,6 +98,8 @@ func systemTarget(seg []string) (Target, bool) {
 		return Target{Shape: SystemHistory}, true
 	case len(seg) == 1 && strings.HasPrefix(s, "$"):
 		return Target{Shape: SystemOperation, Name: s[1:]}, true
+	case len(seg) == 3 && s == "_async":
+		return Target{Shape: AsyncFile, ID: seg[1], Name: seg[2]}, true
 	case len(seg) == 2 && s == "_async":
 		return Target{Shape: AsyncStatus, ID: seg[1]}, true
 	}

@@ -50,7 +50,7 @@ func TestParseTarget_bad(t *testing.T) {
 		"/Patient/1/nothing":                   fault.NotFound,
 		"/Patient/1/_history/2/3":              fault.NotFound,
 		"/a/b/c/d/e/f/g/h":                     fault.NotFound,
-		"/_async/1/2":                          fault.NotFound,
+		"/_async/1/2/3":                        fault.NotFound,
 	} {
 		if _, err := parseTarget(path, known); !fault.Is(err, want) {
 			t.Errorf("%q: %v, want %v", path, err, want)

@@ -1,0 +1,217 @@
+package bulk
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/server"
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+const mimeLines = "application/fhir+ndjson"
+
+// ExportOperations are $export of the system, of all patients and of a Group
+// (https://hl7.org/fhir/uv/bulkdata/STU2/export.html), which write to files.
+func ExportOperations(files Files) []server.Operation {
+	const def = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"
+	return []server.Operation{{Name: "export", Definition: def, Async: true, System: true, Types: []string{"Patient"}, Instances: []string{"Group"},
+		Run: func(_ context.Context, s *server.Server, r *server.Request) (*server.Reply, error) {
+			req, err := readExport(s, r)
+			if err != nil {
+				return nil, err
+			}
+			x := &export{s: s, r: r, req: req, files: files, id: s.NewID()}
+			id, err := s.Jobs().Start("export", r.Actor, x.run)
+			if err != nil {
+				return nil, err
+			}
+			return s.Accepted(r, id), nil
+		}}}
+}
+
+// exportRequest is what to export.
+type exportRequest struct {
+	types    []string // sorted
+	filters  map[string][]string
+	since    string
+	until    string
+	elements map[string]string // by type, "" = every type
+	patients []string          // ids; nil = no restriction to patients
+	group    string
+	patient  bool // patient-level: only what belongs to a patient
+}
+
+func readExport(s *server.Server, r *server.Request) (*exportRequest, error) {
+	q, err := exportParams(r)
+	if err != nil {
+		return nil, err
+	}
+	if f := q.Get("_outputFormat"); f != "" && !slices.Contains([]string{mimeLines, "application/ndjson", "ndjson", "application/fhir ndjson"}, f) {
+		return nil, fault.New(fault.Invalid, "_outputFormat must be %s", mimeLines)
+	}
+	req := &exportRequest{since: q.Get("_since"), until: q.Get("_until"), filters: map[string][]string{}, elements: map[string]string{},
+		patient: r.Type != "", patients: ids(q["patient"])}
+	if r.Type == "Group" {
+		req.group = r.Target.ID
+	}
+	for _, t := range []string{req.since, req.until} {
+		if _, err := time.Parse(time.RFC3339, t); t != "" && err != nil {
+			return nil, fault.New(fault.Invalid, "_since and _until must be instants, e.g. 2026-01-01T00:00:00Z")
+		}
+	}
+	if req.types, err = exportTypes(s, r, list(q["_type"])); err != nil {
+		return nil, err
+	}
+	for _, f := range typeFilters(q["_typeFilter"]) {
+		typ, query, ok := strings.Cut(f, "?")
+		if !ok || !s.Model().IsResource(typ) {
+			return nil, fault.New(fault.Invalid, "_typeFilter must be Type?query")
+		}
+		req.filters[typ] = append(req.filters[typ], query)
+	}
+	for _, e := range list(q["_elements"]) {
+		typ, name, ok := strings.Cut(e, ".")
+		if !ok {
+			typ, name = "", e
+		}
+		req.elements[typ] = strings.TrimPrefix(req.elements[typ]+","+name, ",")
+	}
+	return req, nil
+}
+
+// exportParams reads the parameters from the query or from a Parameters body.
+func exportParams(r *server.Request) (url.Values, error) {
+	q := url.Values{}
+	for k, v := range r.Params() {
+		q[k] = v
+	}
+	if len(r.Body) == 0 {
+		return q, nil
+	}
+	tree, err := fhir.Parse(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	for p := range tree.Root().Get("parameter").Each() {
+		for v := range p.Children() {
+			switch {
+			case v.Key() == "valueReference":
+				q.Add(p.Get("name").Str(), v.Get("reference").Str())
+			case strings.HasPrefix(v.Key(), "value"):
+				q.Add(p.Get("name").Str(), v.Str())
+			}
+		}
+	}
+	return q, nil
+}
+
+// typeFilters splits at the commas before Type?, since queries hold commas too.
+func typeFilters(values []string) (out []string) {
+	for _, part := range list(values) {
+		typ, _, ok := strings.Cut(part, "?")
+		if ok && fhir.ParseReference(typ+"/1").Type == typ || len(out) == 0 {
+			out = append(out, part)
+		} else {
+			out[len(out)-1] += "," + part
+		}
+	}
+	return out
+}
+
+// list splits comma-separated values.
+func list(values []string) (out []string) {
+	for _, v := range values {
+		for part := range strings.SplitSeq(v, ",") {
+			if part != "" {
+				out = append(out, part)
+			}
+		}
+	}
+	return out
+}
+
+func ids(refs []string) (out []string) {
+	for _, r := range list(refs) {
+		out = append(out, strings.TrimPrefix(r, "Patient/"))
+	}
+	return out
+}
+
+// exportTypes are the types asked for, or all: for patients those of the
+// patient compartment.
+func exportTypes(s *server.Server, r *server.Request, asked []string) ([]string, error) {
+	all := s.Model().Resources()
+	if r.Type != "" {
+		all = nil
+		for t := range s.Model().Compartment("Patient").Resources {
+			all = append(all, t)
+		}
+		if !slices.Contains(all, "Patient") {
+			all = append(all, "Patient")
+		}
+	}
+	if len(asked) == 0 {
+		asked = slices.Clone(all)
+	}
+	for _, t := range asked {
+		if !s.Model().IsResource(t) {
+			return nil, fault.New(fault.Invalid, "_type: no resource type %q", t)
+		}
+	}
+	asked = slices.DeleteFunc(asked, func(t string) bool { return !slices.Contains(all, t) })
+	slices.Sort(asked)
+	return slices.Compact(asked), nil
+}
+
+// output is a file of the manifest.
+type output struct {
+	Type  string `json:"type"`
+	URL   string `json:"url"`
+	Count int    `json:"count"`
+}
+
+// manifest is the answer of a finished export; it implements server.AsyncResult.
+type manifest struct {
+	TransactionTime     string   `json:"transactionTime"`
+	Request             string   `json:"request"`
+	RequiresAccessToken bool     `json:"requiresAccessToken"`
+	Output              []output `json:"output"`
+	Deleted             []output `json:"deleted"`
+	Error               []output `json:"error"`
+
+	files Files
+	id    string
+}
+
+// Answer implements server.AsyncResult.
+func (m *manifest) Answer(_ *server.Request, at string) (*server.Reply, error) {
+	out := *m
+	out.Output, out.Deleted = absolute(m.Output, at), absolute(m.Deleted, at)
+	b, err := json.Marshal(out)
+	return &server.Reply{Body: b, ContentType: "application/json"}, err
+}
+
+func absolute(list []output, at string) []output {
+	out := make([]output, len(list))
+	for i, o := range list {
+		o.URL = at + "/" + o.URL
+		out[i] = o
+	}
+	return out
+}
+
+// File implements server.AsyncResult.
+func (m *manifest) File(ctx context.Context, _ *server.Request, name string) (*server.Reply, error) {
+	f, _, err := m.files.Open(ctx, m.id+"/"+name)
+	if err != nil {
+		return nil, err
+	}
+	return &server.Reply{ContentType: mimeLines, Stream: func(w io.Writer) error { _, err := io.Copy(w, f); return err },
+		Close: func() { _ = f.Close() }}, nil
+}
