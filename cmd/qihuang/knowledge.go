@@ -18,10 +18,12 @@ func loadKnowledge(zone *time.Location) (k knowledge, err error) {
 		return k, fmt.Errorf("load R4 definitions: %w", err)
 	}
 	k.terms = terminology.New(k.model)
-	for name, b := range conformance.Terminology() {
-		if err := k.terms.Add(b); err != nil {
-			return k, fmt.Errorf("load %s: %w", name, err)
-		}
+	var guide [][]byte
+	for _, b := range conformance.Terminology() {
+		guide = append(guide, b)
+	}
+	if err := k.terms.Include(guide...); err != nil {
+		return k, fmt.Errorf("load the terminology of the TCM guide: %w", err)
 	}
 	k.paths = fhirpath.NewEngine(k.model)
 	cfg := search.Default()

@@ -66,7 +66,7 @@ func newValidator(k knowledge, opts ...validate.Option) (*validate.Validator, er
 	for _, b := range conformance.Structures() {
 		guide = append(guide, b)
 	}
-	if err := v.Add(guide...); err != nil {
+	if err := v.Include(guide...); err != nil {
 		return nil, fmt.Errorf("load the profiles of the TCM guide: %w", err)
 	}
 	return v, nil

@@ -141,7 +141,7 @@ func (st *state) filtered(ctx context.Context, x *expansion, o ExpandOptions) ([
 // rank looks at an item in all its sources; mostly there is one.
 func (st *state) rank(p *part, c int32, words textFilter) int {
 	best := words.rank(p.cs, c)
-	if p.base == nil && len(st.over.supplements[p.system]) == 0 {
+	if p.base == nil && !st.supplemented(p.system) {
 		return best
 	}
 	for _, r := range st.sources(p, c)[1:] {

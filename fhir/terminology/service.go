@@ -71,6 +71,23 @@ func New(src Source, opts ...Option) *Service {
 // place of one with the same type and id; other resource types are ignored. The
 // data is copied. Nothing is added if one is wrong: the error is fault.Invalid.
 func (s *Service) Add(resources ...[]byte) error {
+	return s.add(resources, func(old *state) (*state, *layer) {
+		over := old.over.clone()
+		return &state{base: old.base, over: over}, over
+	})
+}
+
+// Include is Add for what a program brings along beside the base definitions:
+// resources added with the same id do not replace it, and those with the same
+// url come first.
+func (s *Service) Include(resources ...[]byte) error {
+	return s.add(resources, func(old *state) (*state, *layer) {
+		base := old.base.clone()
+		return &state{base: base, over: old.over}, base
+	})
+}
+
+func (s *Service) add(resources [][]byte, next func(*state) (*state, *layer)) error {
 	var add []*entry
 	for _, data := range resources {
 		e, err := newEntry(data)
@@ -86,12 +103,11 @@ func (s *Service) Add(resources ...[]byte) error {
 	}
 	s.write.Lock()
 	defer s.write.Unlock()
-	old := s.state.Load()
-	over := old.over.clone()
+	st, l := next(s.state.Load())
 	for _, e := range add {
-		over.put(e)
+		l.put(e)
 	}
-	s.state.Store(&state{base: old.base, over: over})
+	s.state.Store(st)
 	return nil
 }
 
@@ -164,22 +180,6 @@ func (s *Service) Valid(system, code string) Verdict {
 		return No
 	}
 	return Unknown
-}
-
-// Known reports whether a canonical (url or url|version) names a resource of
-// the type (CodeSystem, ValueSet, ConceptMap) that the service holds.
-func (s *Service) Known(typ, canonical string) bool {
-	k, ok := kindOf(typ)
-	if !ok {
-		return false
-	}
-	st := s.state.Load()
-	if k == kindValueSet {
-		vs, _ := st.valueSet(canonical)
-		return vs != nil
-	}
-	url, version := splitCanonical(canonical)
-	return st.lookup(k, url, version) != nil || k == kindCodeSystem && grammarOf(url) != nil
 }
 
 // Codes returns the listable codes of a value set in order, at most limit (0 =

@@ -238,9 +238,12 @@ func (st *state) expansion(canonical string, depth int) (*expansion, error) {
 	return st.entryExpansion(e, depth)
 }
 
-// byID returns the run-time resource of an id, nil if there is none.
+// byID returns the added resource of an id, nil if there is none.
 func (st *state) byID(k kind, id string) *entry {
-	return st.over.byID[k][id]
+	if e := st.over.byID[k][id]; e != nil {
+		return e
+	}
+	return st.base.byID[k][id]
 }
 
 func (st *state) entryExpansion(e *entry, depth int) (*expansion, error) {
@@ -260,10 +263,16 @@ func (st *state) entryExpansion(e *entry, depth int) (*expansion, error) {
 // supplementsOf iterates over the loaded supplements of a code system.
 func (st *state) supplementsOf(url string) iter.Seq[*codeSystem] {
 	return func(yield func(*codeSystem) bool) {
-		for _, cs := range st.over.supplements[url] {
-			if !yield(cs) {
-				return
+		for _, l := range [...]*layer{st.over, st.base} {
+			for _, cs := range l.supplements[url] {
+				if !yield(cs) {
+					return
+				}
 			}
 		}
 	}
+}
+
+func (st *state) supplemented(url string) bool {
+	return len(st.over.supplements[url])+len(st.base.supplements[url]) > 0
 }

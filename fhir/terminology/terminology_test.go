@@ -427,3 +427,31 @@ func TestSearchFaces(t *testing.T) {
 		t.Errorf("Below in an unknown system: %v", err)
 	}
 }
+
+func TestInclude(t *testing.T) {
+	s := New(nil)
+	if err := s.Include([]byte(herbs)); err != nil {
+		t.Fatal(err)
+	}
+	ask := func() string {
+		got, _ := op(s, "lookup", "CodeSystem", "", "system=http://x/herbs&code=H1")
+		return got
+	}
+	other := strings.NewReplacer("http://x/herbs", "http://x/other", "黄芪", "绵芪").Replace(herbs)
+	if err := s.Add([]byte(other)); err != nil { // same id, another url
+		t.Fatal(err)
+	}
+	if !strings.Contains(ask(), "黄芪") {
+		t.Errorf("an added resource must not replace an included one by id: %s", ask())
+	}
+	if err := s.Add([]byte(strings.Replace(herbs, "黄芪", "黄耆", 1))); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(ask(), "黄耆") {
+		t.Errorf("an added resource must come before an included one: %s", ask())
+	}
+	s.Remove("CodeSystem", "herbs")
+	if !strings.Contains(ask(), "黄芪") {
+		t.Errorf("after Remove: %s", ask())
+	}
+}

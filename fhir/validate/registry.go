@@ -19,6 +19,7 @@ type profiles struct {
 	known atomic.Pointer[map[string]*entry] // by url
 	write sync.Mutex
 	added map[string]*entry // by id; guarded by write
+	built []*entry          // included; guarded by write
 }
 
 // entry is one StructureDefinition.
@@ -53,6 +54,9 @@ func (p *profiles) publish() {
 	for _, url := range p.v.model.Canonicals("StructureDefinition") {
 		known[url] = &entry{url: url, load: func() []byte { data, _ := p.v.model.Resource("StructureDefinition", url); return data }}
 	}
+	for _, a := range p.built {
+		known[a.url] = &entry{url: a.url, load: a.load}
+	}
 	for _, id := range slices.Sorted(maps.Keys(p.added)) {
 		a := p.added[id]
 		known[a.url] = &entry{url: a.url, load: a.load}
@@ -64,12 +68,42 @@ func (p *profiles) publish() {
 // id or url; other resource types are ignored. The data is copied. A definition
 // is built when it is first used; one that cannot be parsed is a fault.Invalid.
 func (v *Validator) Add(resources ...[]byte) error {
-	add := map[string]*entry{}
+	add, err := definitionsIn(resources)
+	if err != nil || len(add) == 0 {
+		return err
+	}
+	v.profiles.write.Lock()
+	defer v.profiles.write.Unlock()
+	maps.Copy(v.profiles.added, add)
+	v.profiles.publish()
+	return nil
+}
+
+// Include is Add for what a program brings along beside the base definitions:
+// definitions added with the same id do not replace it, those with the same url
+// come first.
+func (v *Validator) Include(resources ...[]byte) error {
+	add, err := definitionsIn(resources)
+	if err != nil {
+		return err
+	}
+	v.profiles.write.Lock()
+	defer v.profiles.write.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(add)) {
+		v.profiles.built = append(v.profiles.built, add[id])
+	}
+	v.profiles.publish()
+	return nil
+}
+
+// definitionsIn picks the StructureDefinitions, by id, or url if they have none.
+func definitionsIn(resources [][]byte) (map[string]*entry, error) {
+	out := map[string]*entry{}
 	for _, data := range resources {
 		data = slices.Clone(data)
 		tree, err := fhir.Parse(data)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		res := tree.Root()
 		if res.ResourceType() != "StructureDefinition" {
@@ -77,21 +111,14 @@ func (v *Validator) Add(resources ...[]byte) error {
 		}
 		url, id := strings.Clone(res.Get("url").Str()), strings.Clone(res.Get("id").Str())
 		if url == "" {
-			return fault.New(fault.Invalid, "a StructureDefinition without url")
+			return nil, fault.New(fault.Invalid, "a StructureDefinition without url")
 		}
 		if id == "" {
 			id = url
 		}
-		add[id] = &entry{url: url, load: func() []byte { return data }}
+		out[id] = &entry{url: url, load: func() []byte { return data }}
 	}
-	if len(add) == 0 {
-		return nil
-	}
-	v.profiles.write.Lock()
-	defer v.profiles.write.Unlock()
-	maps.Copy(v.profiles.added, add)
-	v.profiles.publish()
-	return nil
+	return out, nil
 }
 
 // Remove takes an added definition (type StructureDefinition) out of use, by its
