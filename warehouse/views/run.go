@@ -8,9 +8,10 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
-// maxRows bounds the rows of one resource, maxRepeat the depth of repeat.
+// maxWork bounds the elements that one resource's rows are made of, which is
+// also the most rows; maxRepeat the depth of repeat.
 const (
-	maxRows   = 1_000_000
+	maxWork   = 1_000_000
 	maxRepeat = fhir.MaxDepth
 )
 
@@ -21,7 +22,7 @@ type run struct {
 	index fhirpath.Collection // %rowIndex: one item, changed in place
 	row   []Cell
 	emit  func([]Cell) error
-	rows  int
+	work  int
 	test  fhirpath.Collection
 	free  []fhirpath.Collection
 }
@@ -37,7 +38,7 @@ func (v *View) Rows(res fhir.Node, emit func(row []Cell) error) error {
 	if r == nil {
 		r = v.newRun()
 	}
-	r.emit, r.rows, r.ctx.Resource = emit, 0, res
+	r.emit, r.work, r.ctx.Resource = emit, 0, res
 	err := r.resource(v.eng.Item(res))
 	r.emit, r.ctx.Resource = nil, fhir.Node{}
 	v.runs.Put(r)
@@ -157,9 +158,7 @@ func (r *run) repeat(s *selection, item fhirpath.Item, next *rest, n *int, depth
 		}
 		for i := range items {
 			r.setIndex(*n)
-			if *n++; *n > maxRows {
-				return fault.New(fault.TooCostly, "more than %d rows for one resource", maxRows)
-			}
+			*n++
 			if err := r.focus(s, items[i], next); err != nil {
 				return err
 			}
@@ -174,6 +173,9 @@ func (r *run) repeat(s *selection, item fhirpath.Item, next *rest, n *int, depth
 
 // focus fills the columns of a select for one item and joins its parts.
 func (r *run) focus(s *selection, item fhirpath.Item, next *rest) error {
+	if r.work++; r.work > maxWork {
+		return fault.New(fault.TooCostly, "more than %d elements and rows for one resource", maxWork)
+	}
 	for i := range s.cols {
 		c := &s.cols[i]
 		cell := &r.row[c.index]
@@ -221,8 +223,5 @@ func (r *run) join(next *rest) error {
 }
 
 func (r *run) done() error {
-	if r.rows++; r.rows > maxRows {
-		return fault.New(fault.TooCostly, "more than %d rows for one resource", maxRows)
-	}
 	return r.emit(r.row)
 }

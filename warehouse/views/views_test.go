@@ -195,13 +195,19 @@ func TestCompile_bad(t *testing.T) {
 }
 
 func TestRows_bad(t *testing.T) {
-	v, err := Compile([]byte(`{"resource":"Patient","select":[{"repeat":["$this"],"column":[{"name":"a","path":"id"}]}]}`), engine(t))
-	if err != nil {
-		t.Fatal(err)
-	}
 	tree, _ := fhir.Parse([]byte(benchPatient))
-	if err := v.Rows(tree.Root(), func([]Cell) error { return nil }); err == nil {
-		t.Error("an endless repeat ended well")
+	for _, sel := range []string{
+		`{"repeat":["$this"],"column":[{"name":"a","path":"id"}]}`,
+		`{"repeat":["$this","$this"],"select":[{"repeat":["$this","$this"],"select":[{"forEach":"nothing","column":[{"name":"a","path":"id"}]}]}]}`,
+		`{"column":[{"name":"a","path":"identifier.value"}]}`,
+	} {
+		v, err := Compile([]byte(`{"resource":"Patient","select":[`+sel+`]}`), engine(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Rows(tree.Root(), func([]Cell) error { return nil }); err == nil {
+			t.Errorf("%s ended well", sel)
+		}
 	}
 }
 
