@@ -250,7 +250,7 @@ func (b *builder) reference(l *leaf, modifier, v string) error {
 		l.spans = append(l.spans, b.to(p, modifier, s))
 		return nil
 	}
-	typ, id := b.e.target(s)
+	typ, id := b.target(s)
 	if typ != "" {
 		l.spans = append(l.spans, b.to(p, typ, id))
 	}
@@ -264,6 +264,14 @@ func (b *builder) reference(l *leaf, modifier, v string) error {
 		l.spans = append(l.spans, b.to(p, typ, s))
 	}
 	return nil
+}
+
+// target returns the resource of ours that a reference in the query names.
+func (b *builder) target(ref string) (typ, id string) {
+	if b.base != "" {
+		ref = strings.TrimPrefix(ref, strings.TrimSuffix(b.base, "/")+"/")
+	}
+	return b.e.target(ref)
 }
 
 // to spans the references to one resource.

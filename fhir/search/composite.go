@@ -130,7 +130,7 @@ func (b *builder) want(c *component, v string) (w wanted, err error) {
 		w.text = text.Cut(text.Fold(query.Unescape(v)), maxText)
 		w.stem = key.AppendStem(nil, w.text)
 	case kindReference:
-		typ, id := b.e.target(query.Unescape(v))
+		typ, id := b.target(query.Unescape(v))
 		if typ == "" {
 			return w, badValue(c.param, v, "应为 类型/id", "expected Type/id")
 		}

@@ -62,6 +62,7 @@ type builder struct {
 	e     *Engine
 	ix    Index
 	terms Terminology // nil: what needs it is refused
+	base  string      // absolute address that is ours, beside the engine's
 	now   time.Time
 	zone  *time.Location
 }

@@ -20,6 +20,7 @@ type Request struct {
 	Cursor      string         // Page.Next or Page.Prev of another page of the same query on the same snapshot
 	Now         time.Time      // for ap; zero = the epoch
 	Zone        *time.Location // of dates without a zone; nil = the engine's
+	Base        string         // absolute address the client used: references below it in the query are local; may be ""
 	Explain     bool           // fill Page.Plan
 }
 
@@ -64,7 +65,7 @@ func (e *Engine) Search(ctx context.Context, ix Index, req Request) (*Page, erro
 	}
 	s := &searcher{run: e.newRun(ctx, ix), req: req, page: &Page{}}
 	defer e.pool.Put(s.x)
-	s.b = &builder{ctx: ctx, e: e, ix: ix, terms: e.terms, now: req.Now, zone: req.Zone}
+	s.b = &builder{ctx: ctx, e: e, ix: ix, terms: e.terms, base: req.Base, now: req.Now, zone: req.Zone}
 	if s.b.zone == nil {
 		s.b.zone = e.cfg.Zone
 	}
