@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/qihuang-health/qihuang/fhir/search/key"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 )
 
 // openChain walks the resources whose reference leads to something a kid holds
@@ -19,7 +20,7 @@ func (r *run) openChain(n *node) cursor {
 				u.close()
 				return &setCursor{ids: r.chained(n).ids}
 			}
-			u.parts = append(u.parts, r.span(exactly(appendTarget(n.param.prefix(key.Ref), k.typ.name, key.ID(c.id())))))
+			u.parts = append(u.parts, r.span(exactly(param.AppendTarget(n.param.Prefix(key.Ref), k.typ.Name, key.ID(c.id())))))
 		}
 		c.close()
 	}
@@ -35,7 +36,7 @@ func (r *run) chained(n *node) *idSet {
 	for _, k := range n.kids {
 		c := r.open(k)
 		for c.next() && r.err == nil {
-			s := exactly(appendTarget(n.param.prefix(key.Ref), k.typ.name, key.ID(c.id())))
+			s := exactly(param.AppendTarget(n.param.Prefix(key.Ref), k.typ.Name, key.ID(c.id())))
 			r.spend(costSeek)
 			r.each(&s, func(id []byte) bool { out.add(id); return true })
 		}
@@ -60,14 +61,14 @@ func (r *run) testChain(n *node, about int) func(id []byte) bool {
 			tests[i] = func(id []byte) bool { return there(id) && test(id) }
 		}
 	}
-	prefix := n.param.prefix(key.Ref)
+	prefix := n.param.Prefix(key.Ref)
 	return func(id []byte) bool {
 		if !r.load(n.typ, id) {
 			return false
 		}
 		for _, target := range r.references(n.param, prefix) {
 			for i, k := range n.kids {
-				if string(target.typ) == k.typ.name && tests[i](target.id) {
+				if string(target.typ) == k.typ.Name && tests[i](target.id) {
 					return true
 				}
 			}
@@ -94,25 +95,16 @@ func proves(n *node) bool {
 type target struct{ typ, id []byte }
 
 // references lists where a reference parameter of the loaded resource leads.
-func (r *run) references(p *param, prefix []byte) []target {
-	x := r.x
-	x.buf, x.ends = x.buf[:0], x.ends[:0]
-	if err := x.param(p); err != nil {
-		r.fail(err)
-		return nil
-	}
+func (r *run) references(p *param.Param, prefix []byte) []target {
 	var out []target
-	begin := 0
-	for _, end := range x.ends {
-		k := x.buf[begin:end]
-		begin = end
-		if !bytes.HasPrefix(k, prefix) {
-			continue
+	r.closed(r.x.Each(p, func(k []byte) bool {
+		if bytes.HasPrefix(k, prefix) {
+			typ, rest, _ := key.CutText(k[key.PrefixLen:])
+			id, _, _ := key.CutText(rest)
+			out = append(out, target{bytes.Clone(typ), key.AppendID(nil, string(id))})
 		}
-		typ, rest, _ := key.CutText(k[key.PrefixLen:])
-		id, _, _ := key.CutText(rest)
-		out = append(out, target{bytes.Clone(typ), key.AppendID(nil, string(id))})
-	}
+		return true
+	}))
 	return out
 }
 
@@ -133,14 +125,14 @@ func (r *run) openReferred(n *node) cursor {
 	n.how = "referrers first"
 	inner := n.kids[0]
 	out := &idSet{}
-	prefix := n.param.prefix(key.Ref)
+	prefix := n.param.Prefix(key.Ref)
 	c := r.open(inner)
 	for c.next() && r.err == nil {
 		if !r.load(inner.typ, c.id()) {
 			continue
 		}
 		for _, t := range r.references(n.param, prefix) {
-			if string(t.typ) == n.typ.name {
+			if string(t.typ) == n.typ.Name {
 				out.add(t.id)
 			}
 		}
@@ -173,7 +165,7 @@ func (r *run) pairs(n *node) func(id []byte) bool {
 		test = r.test(inner, unbounded-1)
 	}
 	return func(id []byte) bool {
-		refs := r.span(exactly(appendTarget(n.param.prefix(key.Ref), n.typ.name, key.ID(id))))
+		refs := r.span(exactly(param.AppendTarget(n.param.Prefix(key.Ref), n.typ.Name, key.ID(id))))
 		c := &joinCursor{r: r, lead: refs}
 		if test == nil {
 			c.parts = []cursor{r.span(inner.leaf.spans[0])}

@@ -6,21 +6,22 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/search/key"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 	"github.com/qihuang-health/qihuang/fhir/search/path"
 	"github.com/qihuang-health/qihuang/fhir/search/query"
 	"github.com/qihuang-health/qihuang/fhir/search/text"
 )
 
 // modifiers lists what may stand behind the colon for a type of parameter.
-func modifiers(k kind) []string {
+func modifiers(k param.Kind) []string {
 	switch k {
-	case kindToken:
+	case param.Token:
 		return []string{"missing", "text", "not", "in", "not-in", "above", "below", "of-type"}
-	case kindReference:
+	case param.Reference:
 		return []string{"missing", "identifier", "[Type]", "above", "below"}
-	case kindString:
+	case param.String:
 		return []string{"missing", "exact", "contains", "text"}
-	case kindURI:
+	case param.URI:
 		return []string{"missing", "above", "below"}
 	}
 	return []string{"missing"}
@@ -28,7 +29,7 @@ func modifiers(k kind) []string {
 
 // clause turns one parameter with its values into a condition. Commas are
 // alternatives.
-func (b *builder) clause(t *typeTable, p *param, modifier, value string) (*node, error) {
+func (b *builder) clause(t *param.Table, p *param.Param, modifier, value string) (*node, error) {
 	if modifier == "missing" {
 		return b.missing(t, p, value)
 	}
@@ -37,12 +38,12 @@ func (b *builder) clause(t *typeTable, p *param, modifier, value string) (*node,
 	}
 	values := query.Split(value, ',')
 	if len(values) > query.MaxValues {
-		return nil, costly("检索参数 "+p.code+" 的值过多", "too many values of "+p.code, "请分批检索 (search in parts)")
+		return nil, costly("检索参数 "+p.Code+" 的值过多", "too many values of "+p.Code, "请分批检索 (search in parts)")
 	}
-	if p.kind == kindToken && (modifier == "not" || modifier == "not-in") {
+	if p.Kind == param.Token && (modifier == "not" || modifier == "not-in") {
 		return b.negated(t, p, modifier, values)
 	}
-	if p.paths == nil && p.slow == nil {
+	if !p.Valued() {
 		return b.worded(t, p, modifier, values)
 	}
 	n := &node{op: opLeaf, typ: t, leaf: &leaf{param: p}}
@@ -54,7 +55,7 @@ func (b *builder) clause(t *typeTable, p *param, modifier, value string) (*node,
 	return n, nil
 }
 
-func (b *builder) negated(t *typeTable, p *param, modifier string, values []string) (*node, error) {
+func (b *builder) negated(t *param.Table, p *param.Param, modifier string, values []string) (*node, error) {
 	positive := ""
 	if modifier == "not-in" {
 		positive = "in"
@@ -69,14 +70,14 @@ func (b *builder) negated(t *typeTable, p *param, modifier string, values []stri
 }
 
 // missing finds resources with or without any value.
-func (b *builder) missing(t *typeTable, p *param, value string) (*node, error) {
+func (b *builder) missing(t *param.Table, p *param.Param, value string) (*node, error) {
 	if value != "true" && value != "false" {
 		return nil, badValue(p, value, ":missing 只能是 true 或 false", ":missing takes true or false")
 	}
 	n := &node{op: opLeaf, typ: t, leaf: &leaf{param: p}, bits: true}
-	if p.bit < 0 {
+	if p.Bit < 0 {
 		n.bits = false
-		n.leaf.spans = []span{exactly(p.prefix(key.Present))}
+		n.leaf.spans = []span{exactly(p.Prefix(key.Present))}
 		if value == "true" {
 			return not(n), nil
 		}
@@ -84,7 +85,7 @@ func (b *builder) missing(t *typeTable, p *param, value string) (*node, error) {
 	}
 	want := value == "false"
 	n.leaf.spans = []span{listed(t, func(bits []byte) bool {
-		has := p.bit/8 < len(bits) && bits[p.bit/8]&(1<<(p.bit%8)) != 0
+		has := p.Bit/8 < len(bits) && bits[p.Bit/8]&(1<<(p.Bit%8)) != 0
 		return has == want
 	})}
 	return n, nil
@@ -93,37 +94,37 @@ func (b *builder) missing(t *typeTable, p *param, value string) (*node, error) {
 // value adds the spans of one alternative.
 func (b *builder) value(l *leaf, modifier, v string) error {
 	p := l.param
-	switch p.kind {
-	case kindToken:
+	switch p.Kind {
+	case param.Token:
 		return b.token(l, modifier, v)
-	case kindReference:
+	case param.Reference:
 		return b.reference(l, modifier, v)
-	case kindString:
+	case param.String:
 		return b.text(l, modifier, v)
-	case kindURI:
+	case param.URI:
 		return b.uri(l, key.URI, modifier, query.Unescape(v))
 	}
 	if modifier != "" {
 		return badModifier(p, modifier)
 	}
-	switch p.kind {
-	case kindDate, kindNumber:
+	switch p.Kind {
+	case param.Date, param.Number:
 		boxes, err := b.boxes(p, v)
 		for _, box := range boxes {
-			l.spans = append(l.spans, boxSpans(p, nil, box, shortest(p.kind))...)
+			l.spans = append(l.spans, boxSpans(p, nil, box, shortest(p.Kind))...)
 		}
 		return err
-	case kindQuantity:
+	case param.Quantity:
 		return b.quantity(l, v)
-	case kindComposite:
+	case param.Composite:
 		return b.composite(l, v)
 	}
 	return b.near(l, v)
 }
 
 // shortest is how long an interval of a kind may be to stand among the short.
-func shortest(k kind) uint64 {
-	if k == kindDate {
+func shortest(k param.Kind) uint64 {
+	if k == param.Date {
 		return key.ShortDate
 	}
 	return 0
@@ -154,8 +155,8 @@ func (b *builder) token(l *leaf, modifier, v string) error {
 		b.coded(l, c)
 		return nil
 	case "text":
-		s := text.Cut(text.Fold(query.Unescape(v)), maxText)
-		l.spans = append(l.spans, behind(key.AppendStem(p.prefix(key.Label), s), key.PrefixLen, 0))
+		s := text.Cut(text.Fold(query.Unescape(v)), param.MaxText)
+		l.spans = append(l.spans, behind(key.AppendStem(p.Prefix(key.Label), s), key.PrefixLen, 0))
 		return nil
 	case "of-type":
 		return b.ofType(l, v)
@@ -169,17 +170,17 @@ func (b *builder) token(l *leaf, modifier, v string) error {
 // own: the one its value set implies matches too.
 func (b *builder) coded(l *leaf, c coded) {
 	p := l.param
-	code := text.Cut(c.code, maxText)
+	code := text.Cut(c.code, param.MaxText)
 	switch {
 	case !c.bar:
-		l.spans = append(l.spans, behind(key.AppendText(p.prefix(key.Token), code), key.PrefixLen, key.HashLen))
+		l.spans = append(l.spans, behind(key.AppendText(p.Prefix(key.Token), code), key.PrefixLen, key.HashLen))
 	case code == "":
 		h := key.Hash(c.system)
-		l.spans = append(l.spans, exactly(append(p.prefix(key.System), h[:]...)))
+		l.spans = append(l.spans, exactly(append(p.Prefix(key.System), h[:]...)))
 	default:
-		l.spans = append(l.spans, exactly(key.AppendToken(p.prefix(key.Token), c.system, code)))
-		if c.system != "" && p.binding != "" && b.e.implies(p.binding, c.system) {
-			l.spans = append(l.spans, exactly(key.AppendToken(p.prefix(key.Token), "", code)))
+		l.spans = append(l.spans, exactly(key.AppendToken(p.Prefix(key.Token), c.system, code)))
+		if c.system != "" && p.Binding != "" && b.e.cat.Implies(p.Binding, c.system) {
+			l.spans = append(l.spans, exactly(key.AppendToken(p.Prefix(key.Token), "", code)))
 		}
 	}
 }
@@ -190,7 +191,7 @@ func (b *builder) ofType(l *leaf, v string) error {
 		return badValue(l.param, v, ":of-type 的形式是 系统|类型代码|值", ":of-type takes system|code|value")
 	}
 	h := key.Hash(query.Unescape(parts[0]), query.Unescape(parts[1]))
-	prefix := key.AppendText(l.param.prefix(key.OfType), text.Cut(query.Unescape(parts[2]), maxText))
+	prefix := key.AppendText(l.param.Prefix(key.OfType), text.Cut(query.Unescape(parts[2]), param.MaxText))
 	l.spans = append(l.spans, exactly(append(prefix, h[:]...)))
 	return nil
 }
@@ -230,7 +231,7 @@ func (b *builder) reference(l *leaf, modifier, v string) error {
 	case "":
 	case "identifier":
 		c := parseCoded(v)
-		prefix := key.AppendText(p.prefix(key.RefIdent), text.Cut(c.code, maxText))
+		prefix := key.AppendText(p.Prefix(key.RefIdent), text.Cut(c.code, param.MaxText))
 		if c.bar {
 			h := key.Hash(c.system)
 			l.spans = append(l.spans, exactly(append(prefix, h[:]...)))
@@ -241,7 +242,7 @@ func (b *builder) reference(l *leaf, modifier, v string) error {
 	case "above", "below":
 		return b.uri(l, key.Canonical, modifier, s)
 	default:
-		if b.e.types[modifier] == nil {
+		if b.e.cat.Types[modifier] == nil {
 			return badModifier(p, modifier)
 		}
 		if typ, id := path.Split(s); typ == modifier {
@@ -254,13 +255,13 @@ func (b *builder) reference(l *leaf, modifier, v string) error {
 	if typ != "" {
 		l.spans = append(l.spans, b.to(p, typ, id))
 	}
-	if typ == "" && strings.ContainsAny(s, ":/|") || p.canonical {
-		l.spans = append(l.spans, exactly(key.AppendText(p.prefix(key.Canonical), text.Cut(s, 2*maxText))))
+	if typ == "" && strings.ContainsAny(s, ":/|") || p.Canonical {
+		l.spans = append(l.spans, exactly(key.AppendText(p.Prefix(key.Canonical), text.Cut(s, 2*param.MaxText))))
 	}
 	if typ != "" || strings.ContainsAny(s, ":/|") {
 		return nil
 	}
-	for _, typ := range b.e.targets(p) {
+	for _, typ := range b.e.cat.Targets(p) {
 		l.spans = append(l.spans, b.to(p, typ, s))
 	}
 	return nil
@@ -271,39 +272,31 @@ func (b *builder) target(ref string) (typ, id string) {
 	if b.base != "" {
 		ref = strings.TrimPrefix(ref, strings.TrimSuffix(b.base, "/")+"/")
 	}
-	return b.e.target(ref)
+	return b.e.cat.Target(ref)
 }
 
 // to spans the references to one resource.
-func (b *builder) to(p *param, typ, id string) span {
-	return exactly(appendTarget(p.prefix(key.Ref), typ, id))
-}
-
-// targets lists the types a reference may lead to.
-func (e *Engine) targets(p *param) []string {
-	if len(p.targets) == 0 || p.targets[0] == "Resource" {
-		return e.model.Resources()
-	}
-	return p.targets
+func (b *builder) to(p *param.Param, typ, id string) span {
+	return exactly(param.AppendTarget(p.Prefix(key.Ref), typ, id))
 }
 
 func (b *builder) text(l *leaf, modifier, v string) error {
 	p := l.param
 	raw := query.Unescape(v)
 	folded := text.Fold(raw)
-	s := text.Cut(folded, maxText)
+	s := text.Cut(folded, param.MaxText)
 	if s == "" {
 		return badValue(p, v, "缺少文字", "there is no text")
 	}
 	switch modifier {
 	case "", "text":
-		l.spans = append(l.spans, behind(key.AppendStem(p.prefix(key.String), s), key.PrefixLen, 0))
+		l.spans = append(l.spans, behind(key.AppendStem(p.Prefix(key.String), s), key.PrefixLen, 0))
 		if latin, ok := text.Latin(s); ok {
-			l.spans = append(l.spans, behind(key.AppendStem(p.prefix(key.Pinyin), latin), key.PrefixLen, 0))
+			l.spans = append(l.spans, behind(key.AppendStem(p.Prefix(key.Pinyin), latin), key.PrefixLen, 0))
 		}
 		l.also(p, len(folded) > len(s), func(v string) bool { return strings.HasPrefix(text.Fold(v), folded) })
 	case "exact":
-		l.spans = append(l.spans, exactly(key.AppendText(p.prefix(key.String), s)))
+		l.spans = append(l.spans, exactly(key.AppendText(p.Prefix(key.String), s)))
 		l.also(p, true, func(v string) bool { return v == raw })
 	case "contains":
 		l.spans = append(l.spans, contains(p, folded))
@@ -315,23 +308,23 @@ func (b *builder) text(l *leaf, modifier, v string) error {
 }
 
 // contains spans the strings that hold s somewhere; one that was cut may.
-func contains(p *param, s string) span {
-	prefix := p.prefix(key.String)
-	within := key.AppendStem(nil, text.Cut(s, maxText))
+func contains(p *param.Param, s string) span {
+	prefix := p.Prefix(key.String)
+	within := key.AppendStem(nil, text.Cut(s, param.MaxText))
 	return span{lower: prefix, upper: key.Next(prefix), cut: func(k []byte) ([]byte, bool) {
 		v, id, ok := key.CutText(k[key.PrefixLen:])
-		return id, ok && (bytes.Contains(v, within) || len(v) > maxText-4)
+		return id, ok && (bytes.Contains(v, within) || len(v) > param.MaxText-4)
 	}}
 }
 
 // also makes the strings of the resource itself decide too, if that is strictly
 // needed for some alternative.
-func (l *leaf) also(p *param, strict bool, fits func(string) bool) {
+func (l *leaf) also(p *param.Param, strict bool, fits func(string) bool) {
 	l.strict = l.strict || strict
-	l.tests = append(l.tests, func(x *emitter) bool {
-		return x.values(p, func(typ string, n fhir.Node) bool {
+	l.tests = append(l.tests, func(x *param.Reader) bool {
+		return x.Values(p, func(typ string, n fhir.Node) bool {
 			found := false
-			eachString(typ, n, func(s string) { found = found || fits(s) })
+			param.EachString(typ, n, func(s string) { found = found || fits(s) })
 			return found
 		})
 	})
@@ -341,7 +334,7 @@ func (l *leaf) also(p *param, strict bool, fits func(string) bool) {
 func (b *builder) uri(l *leaf, space key.Space, modifier, s string) error {
 	p := l.param
 	one := func(s string) {
-		l.spans = append(l.spans, exactly(key.AppendText(p.prefix(space), text.Cut(s, 2*maxText))))
+		l.spans = append(l.spans, exactly(key.AppendText(p.Prefix(space), text.Cut(s, 2*param.MaxText))))
 	}
 	switch modifier {
 	case "":
@@ -349,7 +342,7 @@ func (b *builder) uri(l *leaf, space key.Space, modifier, s string) error {
 	case "below":
 		one(s)
 		if stem := strings.TrimSuffix(s, "/"); stem != "" {
-			l.spans = append(l.spans, behind(key.AppendStem(p.prefix(space), stem+"/"), key.PrefixLen, 0))
+			l.spans = append(l.spans, behind(key.AppendStem(p.Prefix(space), stem+"/"), key.PrefixLen, 0))
 		}
 	case "above":
 		for one(s); ; one(s) {

@@ -2,20 +2,18 @@ package search
 
 import (
 	"math"
-	"slices"
-	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
-	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/search/key"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 	"github.com/qihuang-health/qihuang/fhir/search/query"
 )
 
 // boxes turns a date or number with its prefix into bounds on the ends of the
 // values searched (https://hl7.org/fhir/R4/search.html#prefix).
-func (b *builder) boxes(p *param, v string) ([]key.Box, error) {
+func (b *builder) boxes(p *param.Param, v string) ([]key.Box, error) {
 	prefix, s := query.Prefix(query.Unescape(v))
-	if p.kind == kindDate {
+	if p.Kind == param.Date {
 		low, high, ok := key.Date(s, b.zone)
 		if !ok {
 			return nil, badValue(p, v, "应为 2020、2020-03、2020-03-01 或 2020-03-01T08:30[:00][+08:00]，前面可加 eq ne lt gt le ge sa eb ap",
@@ -106,7 +104,7 @@ type measured struct {
 	system, code, name string // name: the code or unit where there is no system
 }
 
-func parseMeasured(p *param, v string) (m measured, err error) {
+func parseMeasured(p *param.Param, v string) (m measured, err error) {
 	parts := query.Split(v, '|')
 	prefix, s := query.Prefix(parts[0])
 	d, ok := key.ParseDecimal(s)
@@ -124,12 +122,12 @@ func parseMeasured(p *param, v string) (m measured, err error) {
 }
 
 // fits reports whether a value of the resource has the unit asked for.
-func (q *measured) fits(m measure) bool {
+func (q *measured) fits(m param.Measure) bool {
 	switch {
 	case q.name != "":
-		return m.code == q.name || m.unit == q.name
+		return m.Code == q.name || m.Unit == q.name
 	case q.system != "":
-		return m.system == q.system && (q.code == "" || m.code == q.code)
+		return m.System == q.system && (q.code == "" || m.Code == q.code)
 	}
 	return true
 }
@@ -150,9 +148,9 @@ func (b *builder) quantity(l *leaf, v string) error {
 	case q.system != "": // any code of a system: the resource decides
 		l.strict = true
 	}
-	l.tests = append(l.tests, func(x *emitter) bool {
-		return x.values(l.param, func(typ string, n fhir.Node) bool {
-			m, ok := measureOf(typ, n)
+	l.tests = append(l.tests, func(x *param.Reader) bool {
+		return x.Values(l.param, func(typ string, n fhir.Node) bool {
+			m, ok := param.MeasureOf(typ, n)
 			return ok && q.fits(m) && within(q.boxes, m.Interval)
 		})
 	})
@@ -163,6 +161,20 @@ func (b *builder) quantity(l *leaf, v string) error {
 		b.converted(l, &q)
 	}
 	return nil
+}
+
+// converted adds the spans of a quantity in base units, so that it is found
+// whatever unit it was written in. It is an addition to what the standard asks.
+func (b *builder) converted(l *leaf, q *measured) {
+	u, ok := b.e.cat.Canonical(q.system, q.code)
+	if !ok || q.prefix == "ne" {
+		return
+	}
+	h := param.BaseUnit(u)
+	d := key.Decimal{Value: param.InBase(u, q.number.Value), Low: param.InBase(u, q.number.Low), High: param.InBase(u, q.number.High)}
+	for _, box := range numberBoxes(q.prefix, d) {
+		l.spans = append(l.spans, boxSpans(l.param, h[:], box, 0)...)
+	}
 }
 
 func within(boxes []key.Box, v key.Interval) bool {
@@ -176,8 +188,8 @@ func within(boxes []key.Box, v key.Interval) bool {
 
 // near finds locations by distance: latitude|longitude|distance|unit.
 func (b *builder) near(l *leaf, v string) error {
-	if l.param.code != "near" {
-		return invalid("unsupported-search-parameter", "不支持检索参数 "+l.param.code, "search parameter "+l.param.code+" is not supported", "")
+	if l.param.Code != "near" {
+		return invalid("unsupported-search-parameter", "不支持检索参数 "+l.param.Code, "search parameter "+l.param.Code+" is not supported", "")
 	}
 	parts := append(query.Split(v, '|'), "", "", "")
 	lat, ok := key.ParseDecimal(parts[0])
@@ -190,7 +202,7 @@ func (b *builder) near(l *leaf, v string) error {
 	if !ok || !ok2 || !ok3 || !known || far.Value < 0 {
 		return badValue(l.param, v, "应为 纬度|经度|距离|km", "expected latitude|longitude|distance|km (or m, [mi_us])")
 	}
-	prefix := l.param.prefix(key.Position)
+	prefix := l.param.Prefix(key.Position)
 	l.spans = append(l.spans, span{lower: prefix, upper: key.Next(prefix), cut: func(k []byte) ([]byte, bool) {
 		if len(k) < key.PrefixLen+key.IntervalLen {
 			return nil, false
@@ -207,27 +219,4 @@ func kilometres(lat1, lon1, lat2, lon2 float64) float64 {
 	s, t := math.Sin((lat2-lat1)*rad/2), math.Sin((lon2-lon1)*rad/2)
 	h := s*s + math.Cos(lat1*rad)*math.Cos(lat2*rad)*t*t
 	return 2 * 6371.0088 * math.Asin(math.Sqrt(min(1, h)))
-}
-
-// implies reports whether the codes of a value set are from a system that is
-// not written with them.
-func (e *Engine) implies(valueSet, system string) bool {
-	valueSet, _, _ = strings.Cut(valueSet, "|")
-	return slices.Contains(e.implied()[valueSet], system)
-}
-
-// impliedSystems lists, by value set, the code systems it takes codes from.
-func impliedSystems(m *definitions.Model) map[string][]string {
-	out := map[string][]string{}
-	var p fhir.Parser
-	for url, raw := range m.Conformance("ValueSet") {
-		tree, err := p.Parse(raw)
-		if err != nil {
-			continue
-		}
-		for c := range tree.Root().Get("compose").Get("include").Each() {
-			out[url] = append(out[url], strings.Clone(c.Get("system").Str()))
-		}
-	}
-	return out
 }

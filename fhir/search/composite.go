@@ -7,63 +7,14 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/search/key"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 	"github.com/qihuang-health/qihuang/fhir/search/query"
 	"github.com/qihuang-health/qihuang/fhir/search/text"
 )
 
-// composite emits the pairs of the first two components of one element: the
-// first exactly, the second in its order. What a query asks of further
-// components, and of units, the resource itself decides.
-func (x *emitter) composite(p *param, typ string, n fhir.Node) {
-	var firsts [][]byte
-	x.component(&p.parts[0], typ, n, func(v []byte) { firsts = append(firsts, v) })
-	if len(firsts) == 0 {
-		return
-	}
-	x.component(&p.parts[1], typ, n, func(second []byte) {
-		for _, first := range firsts {
-			x.start(p, key.Composite)
-			x.buf = append(append(x.buf, first...), second...)
-			x.end()
-		}
-	})
-}
-
-// component yields the index forms of a component's values in an element.
-func (x *emitter) component(c *component, typ string, n fhir.Node, yield func([]byte)) {
-	ways := c.byType[typ]
-	for i := range ways {
-		for _, v := range ways[i].Append(nil, x.res, n) {
-			x.member(c.kind, ways[i].Type, v, yield)
-		}
-	}
-}
-
-func (x *emitter) member(k kind, typ string, n fhir.Node, yield func([]byte)) {
-	interval := func(v key.Interval) { yield(key.AppendInterval(nil, v.Low, v.High)) }
-	switch k {
-	case kindToken:
-		eachCode(typ, n, func(system, code string) { yield(key.AppendToken(nil, system, text.Cut(code, maxText))) })
-	case kindDate:
-		x.dates(n, typ, interval)
-	case kindNumber:
-		numbers(n, typ, interval)
-	case kindQuantity:
-		if m, ok := measureOf(typ, n); ok {
-			interval(m.Interval)
-		}
-	case kindString:
-		eachString(typ, n, func(s string) { yield(key.AppendText(nil, text.Cut(text.Fold(s), maxText))) })
-	case kindReference:
-		x.targets(typ, n, func(typ, id string) { yield(appendTarget(nil, typ, id)) })
-	case kindURI:
-		yield(key.AppendText(nil, text.Cut(n.Str(), 2*maxText)))
-	}
-}
-
 // wanted is what a query asks of one component of a composite.
 type wanted struct {
-	part  *component
+	part  *param.Component
 	text  string             // exact text or its beginning, already folded
 	exact bool               // text is the whole of it
 	hash  *[key.HashLen]byte // of a token's system; nil = any
@@ -76,19 +27,19 @@ type wanted struct {
 func (b *builder) composite(l *leaf, v string) error {
 	p := l.param
 	values := query.Split(v, '$')
-	if len(values) != len(p.parts) {
-		return badValue(p, v, "各部分用 $ 分隔，应有 "+strconv.Itoa(len(p.parts))+" 个部分",
-			"expected "+strconv.Itoa(len(p.parts))+" values joined by $")
+	if len(values) != len(p.Parts) {
+		return badValue(p, v, "各部分用 $ 分隔，应有 "+strconv.Itoa(len(p.Parts))+" 个部分",
+			"expected "+strconv.Itoa(len(p.Parts))+" values joined by $")
 	}
 	wants := make([]wanted, len(values))
 	for i, s := range values {
 		var err error
-		if wants[i], err = b.want(&p.parts[i], s); err != nil {
+		if wants[i], err = b.want(&p.Parts[i], s); err != nil {
 			return err
 		}
 	}
 	first, second := &wants[0], &wants[1]
-	prefix := append(p.prefix(key.Composite), first.stem...)
+	prefix := append(p.Prefix(key.Composite), first.stem...)
 	if first.whole() {
 		prefix = append(prefix, second.stem...)
 	}
@@ -98,68 +49,56 @@ func (b *builder) composite(l *leaf, v string) error {
 		return rest, ok && ok2
 	}})
 	l.strict = l.strict || len(wants) > 2 || slices.ContainsFunc(wants, func(w wanted) bool { return w.unit.system != "" || w.unit.name != "" })
-	l.tests = append(l.tests, func(x *emitter) bool {
-		return x.values(p, func(typ string, n fhir.Node) bool {
+	l.tests = append(l.tests, func(x *param.Reader) bool {
+		return x.Values(p, func(typ string, n fhir.Node) bool {
 			return !slices.ContainsFunc(wants, func(w wanted) bool { return !w.met(x, typ, n) })
 		})
 	})
 	return nil
 }
 
-func (b *builder) want(c *component, v string) (w wanted, err error) {
+func (b *builder) want(c *param.Component, v string) (w wanted, err error) {
 	w.part = c
 	if v == "" {
-		return w, badValue(c.param, v, "缺少值", "the value is empty")
+		return w, badValue(c.Param, v, "缺少值", "the value is empty")
 	}
-	switch c.kind {
-	case kindToken:
+	switch c.Kind {
+	case param.Token:
 		t := parseCoded(v)
-		w.text, w.exact = text.Cut(t.code, maxText), true
+		w.text, w.exact = text.Cut(t.code, param.MaxText), true
 		w.stem = key.AppendText(nil, w.text)
-		if t.bar && (t.system == "" || !b.e.bare(c)) {
+		if t.bar && (t.system == "" || !c.Bare()) {
 			h := key.Hash(t.system)
 			w.hash = &h
 			w.stem = append(w.stem, h[:]...)
 		}
-	case kindDate, kindNumber:
-		w.boxes, err = b.boxes(c.param, v)
-	case kindQuantity:
-		w.unit, err = parseMeasured(c.param, v)
+	case param.Date, param.Number:
+		w.boxes, err = b.boxes(c.Param, v)
+	case param.Quantity:
+		w.unit, err = parseMeasured(c.Param, v)
 		w.boxes = w.unit.boxes
-	case kindString:
-		w.text = text.Cut(text.Fold(query.Unescape(v)), maxText)
+	case param.String:
+		w.text = text.Cut(text.Fold(query.Unescape(v)), param.MaxText)
 		w.stem = key.AppendStem(nil, w.text)
-	case kindReference:
+	case param.Reference:
 		typ, id := b.target(query.Unescape(v))
 		if typ == "" {
-			return w, badValue(c.param, v, "应为 类型/id", "expected Type/id")
+			return w, badValue(c.Param, v, "应为 类型/id", "expected Type/id")
 		}
-		w.stem = appendTarget(nil, typ, id)
-	case kindURI:
-		w.text, w.exact = text.Cut(query.Unescape(v), 2*maxText), true
+		w.stem = param.AppendTarget(nil, typ, id)
+	case param.URI:
+		w.text, w.exact = text.Cut(query.Unescape(v), 2*param.MaxText), true
 		w.stem = key.AppendText(nil, w.text)
 	}
 	return w, err
 }
 
-// bare reports whether a component's codes are written without their system.
-func (e *Engine) bare(c *component) bool {
-	for _, ways := range c.byType {
-		for _, w := range ways {
-			if w.Type == "code" {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // whole reports whether the stem is all of the index form.
 func (w *wanted) whole() bool {
-	switch w.part.kind {
-	case kindToken:
+	switch w.part.Kind {
+	case param.Token:
 		return w.hash != nil
-	case kindReference, kindURI:
+	case param.Reference, param.URI:
 		return true
 	}
 	return false
@@ -168,20 +107,20 @@ func (w *wanted) whole() bool {
 // cut takes the component's form from the beginning of k; ok is false if it is
 // not what was asked for.
 func (w *wanted) cut(k []byte) (rest []byte, ok bool) {
-	switch w.part.kind {
-	case kindDate, kindNumber, kindQuantity:
+	switch w.part.Kind {
+	case param.Date, param.Number, param.Quantity:
 		if len(k) < key.IntervalLen {
 			return nil, false
 		}
 		low, high := key.CutInterval(k)
 		return k[key.IntervalLen:], within(w.boxes, key.Interval{Low: low, High: high})
-	case kindToken:
+	case param.Token:
 		_, rest, ok = key.CutText(k)
 		if !ok || len(rest) < key.HashLen {
 			return nil, false
 		}
 		return rest[key.HashLen:], bytes.HasPrefix(k, w.stem)
-	case kindReference:
+	case param.Reference:
 		_, rest, _ = key.CutText(k)
 		fallthrough
 	default:
@@ -194,18 +133,19 @@ func (w *wanted) cut(k []byte) (rest []byte, ok bool) {
 }
 
 // met reports whether an element of the resource has the component.
-func (w *wanted) met(x *emitter, typ string, n fhir.Node) bool {
+func (w *wanted) met(x *param.Reader, typ string, n fhir.Node) bool {
 	found := false
-	for _, way := range w.part.byType[typ] {
-		for _, v := range way.Append(nil, x.res, n) {
-			if m, ok := measureOf(way.Type, v); w.part.kind == kindQuantity && (!ok || !w.unit.fits(m)) {
-				continue
-			}
-			x.member(w.part.kind, way.Type, v, func(form []byte) {
-				_, ok := w.cut(form)
-				found = found || ok
-			})
-		}
+	fits := func(form []byte) {
+		_, ok := w.cut(form)
+		found = found || ok
 	}
+	if w.part.Kind != param.Quantity {
+		w.part.Each(x, typ, n, fits)
+		return found
+	}
+	w.part.EachValue(x, typ, n, func(typ string, v fhir.Node) {
+		m, ok := param.MeasureOf(typ, v)
+		found = found || ok && w.unit.fits(m) && within(w.boxes, m.Interval)
+	})
 	return found
 }

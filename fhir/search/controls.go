@@ -36,7 +36,7 @@ func (s *searcher) controls(params []query.Param) error {
 
 // resultTypes finds which types are searched.
 func (s *searcher) resultTypes(params []query.Param) error {
-	names := s.e.model.Resources()
+	names := s.e.cat.Model.Resources()
 	if s.req.Type != "" {
 		names = []string{s.req.Type}
 	} else {
@@ -47,16 +47,16 @@ func (s *searcher) resultTypes(params []query.Param) error {
 		}
 	}
 	for _, name := range names {
-		t := s.e.types[name]
+		t := s.e.cat.Types[name]
 		if t == nil {
-			err := unknownType(name, s.e.model.Resources())
+			err := unknownType(name, s.e.cat.Model.Resources())
 			if s.req.Type != "" { // it was in the path
 				err.Kind = fault.NotFound
 			}
 			return err
 		}
 		if c := s.req.Compartment; c != nil && s.req.Type == "" {
-			def := s.e.model.Compartment(c.Type)
+			def := s.e.cat.Model.Compartment(c.Type)
 			if def != nil && len(def.Resources[name]) == 0 && name != c.Type {
 				continue
 			}

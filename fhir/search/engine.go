@@ -1,16 +1,18 @@
 package search
 
 import (
-	"log/slog"
-	"sync"
 	"time"
 
+	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
-// Config is what an [Engine] can be told.
+// Config is what an [Engine] can be told. Zone, Base, Content and Units decide
+// the keys of resources: all nodes that apply one log must agree on them, and a
+// change needs a new index.
 type Config struct {
 	Zone     *time.Location // of dates without a zone, in resources and queries; nil = UTC
 	Base     string         // absolute address of our own FHIR base: references below it are local
@@ -35,18 +37,12 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Engine knows the search parameters. It is immutable and safe for concurrent
-// use; [Engine.With] makes a new one with more parameters.
+// Engine knows the search parameters and answers queries. It is immutable and
+// safe for concurrent use; [Engine.With] makes a new one with more parameters.
 type Engine struct {
 	cfg   Config
-	model *definitions.Model
-	fp    *fhirpath.Engine
+	cat   *param.Catalog
 	terms Terminology
-	types map[string]*typeTable
-	pool  *sync.Pool // of *emitter
-
-	units   *sync.Map                  // of *ucum.Unit by code, nil for what is none: parsed once
-	implied func() map[string][]string // code systems by value set, read when first asked
 }
 
 // Option changes how an Engine is made.
@@ -58,66 +54,36 @@ func WithConfig(c Config) Option { return func(e *Engine) { e.cfg = c } }
 // WithTerminology lets :in, :not-in, :above and :below of tokens work.
 func WithTerminology(t Terminology) Option { return func(e *Engine) { e.terms = t } }
 
-// NewEngine compiles the search parameters of every resource type in the
-// model. Parameters whose expression cannot be compiled are left out, with a
-// warning on the default logger: the R4 definitions have none of those.
+// NewEngine compiles the search parameters of every resource type in the model.
 func NewEngine(m *definitions.Model, fp *fhirpath.Engine, opts ...Option) *Engine {
-	e := &Engine{cfg: Default(), model: m, fp: fp, types: map[string]*typeTable{}, units: &sync.Map{}}
+	e := &Engine{cfg: Default()}
 	for _, o := range opts {
 		o(e)
 	}
 	if e.cfg.Zone == nil {
 		e.cfg.Zone = time.UTC
 	}
-	e.implied = sync.OnceValue(func() map[string][]string { return impliedSystems(m) })
-	e.pool = &sync.Pool{New: func() any { return new(emitter) }}
-	for _, typ := range m.Resources() {
-		e.types[typ] = e.table(typ, m.SearchParameters(typ))
-	}
+	e.cat = param.New(m, fp, param.Config{Zone: e.cfg.Zone, Base: e.cfg.Base, Content: e.cfg.Content, Units: e.cfg.Units})
 	return e
 }
 
-// With returns an engine that knows further search parameters (those of the
-// base model stay). A parameter with the code of one that is there replaces
-// it. Resources indexed before lack the new keys until they are indexed again.
-// A parameter that cannot be compiled is a fault.Invalid.
+// With returns an engine that knows further search parameters; one with the
+// code of one that is there replaces it. Resources indexed before lack the new
+// keys until they are indexed again. A parameter that cannot be compiled is a
+// fault.Invalid.
 func (e *Engine) With(params ...*definitions.SearchParameter) (*Engine, error) {
+	cat, err := e.cat.With(params...)
+	if err != nil {
+		return nil, err
+	}
 	next := *e
-	next.types = make(map[string]*typeTable, len(e.types))
-	for name, t := range e.types {
-		next.types[name] = t
-	}
-	for _, sp := range params {
-		for typ, t := range e.types {
-			if !hasBase(e.model, sp, typ) {
-				continue
-			}
-			p, err := next.compile(typ, sp)
-			if err != nil {
-				return nil, err
-			}
-			p.bit = -1
-			grown, err := next.types[typ].with(p)
-			if err != nil {
-				return nil, err
-			}
-			next.types[t.name] = grown
-		}
-	}
+	next.cat = cat
 	return &next, nil
 }
 
-func hasBase(m *definitions.Model, sp *definitions.SearchParameter, typ string) bool {
-	t := m.Type(typ)
-	for _, base := range sp.Base {
-		if t != nil && t.IsA(base) {
-			return true
-		}
-	}
-	return false
-}
-
-// warn tells of a parameter of the model that was left out.
-func warn(typ, code string, err error) {
-	slog.Warn("search parameter left out", "type", typ, "code", code, "err", err)
+// Keys appends every index key of a current resource to dst: each once, in
+// ascending order, sharing one buffer of their own. The layout is in DESIGN.md.
+// An unknown type is a fault.NotFound; values that do not parse have no keys.
+func (e *Engine) Keys(dst [][]byte, typ, id string, res fhir.Node) ([][]byte, error) {
+	return e.cat.Keys(dst, typ, id, res)
 }

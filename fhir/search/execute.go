@@ -110,7 +110,7 @@ func (s *searcher) begin(c cursor, i int) bool {
 }
 
 func (s *searcher) match(i int, id []byte) {
-	s.page.Matches = append(s.page.Matches, Match{Type: s.types[i].name, ID: key.ID(id), Mode: ModeMatch})
+	s.page.Matches = append(s.page.Matches, Match{Type: s.types[i].Name, ID: key.ID(id), Mode: ModeMatch})
 	if len(s.page.Matches) == s.count {
 		s.pos.typ, s.pos.last = i, bytes.Clone(id)
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -19,24 +20,24 @@ func costly(zh, en, hint string) *fault.Error {
 		Severity: "error", Code: "too-costly", Key: "query-too-costly", Text: zh, TextEN: en, Hint: hint})
 }
 
-func unknownParam(t *typeTable, code string, extra []string) *fault.Error {
+func unknownParam(t *param.Table, code string, extra []string) *fault.Error {
 	names := slices.Clone(extra)
-	for _, p := range t.params {
-		names = append(names, p.code)
+	for _, p := range t.Params {
+		names = append(names, p.Code)
 	}
 	return invalid("unknown-search-parameter",
-		t.name+" 没有检索参数 “"+code+"”", t.name+" has no search parameter "+quote(code), suggestion(code, names))
+		t.Name+" 没有检索参数 “"+code+"”", t.Name+" has no search parameter "+quote(code), suggestion(code, names))
 }
 
-func badValue(p *param, value, zh, en string) *fault.Error {
-	return invalid("bad-search-value", "检索参数 "+p.code+" 的值 “"+value+"” 不正确："+zh,
-		"search parameter "+p.code+": value "+quote(value)+": "+en, "")
+func badValue(p *param.Param, value, zh, en string) *fault.Error {
+	return invalid("bad-search-value", "检索参数 "+p.Code+" 的值 “"+value+"” 不正确："+zh,
+		"search parameter "+p.Code+": value "+quote(value)+": "+en, "")
 }
 
-func badModifier(p *param, modifier string) *fault.Error {
-	allowed := modifiers(p.kind)
-	return invalid("bad-search-modifier", "检索参数 "+p.code+"（"+p.kind.String()+"）不支持修饰符 :"+modifier,
-		"search parameter "+p.code+" ("+p.kind.String()+") has no modifier :"+modifier,
+func badModifier(p *param.Param, modifier string) *fault.Error {
+	allowed := modifiers(p.Kind)
+	return invalid("bad-search-modifier", "检索参数 "+p.Code+"（"+p.Kind.String()+"）不支持修饰符 :"+modifier,
+		"search parameter "+p.Code+" ("+p.Kind.String()+") has no modifier :"+modifier,
 		"可用 (allowed): :"+strings.Join(allowed, " :"))
 }
 

@@ -4,12 +4,13 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir/search/key"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 	"github.com/qihuang-health/qihuang/fhir/search/query"
 	"github.com/qihuang-health/qihuang/fhir/search/text"
 )
 
 // filter builds _filter (https://hl7.org/fhir/R4/search_filter.html).
-func (b *builder) filter(t *typeTable, expression string) (*node, error) {
+func (b *builder) filter(t *param.Table, expression string) (*node, error) {
 	f, err := query.ParseFilter(expression)
 	if err != nil {
 		return nil, err
@@ -17,7 +18,7 @@ func (b *builder) filter(t *typeTable, expression string) (*node, error) {
 	return b.filtered(t, f)
 }
 
-func (b *builder) filtered(t *typeTable, f *query.Filter) (*node, error) {
+func (b *builder) filtered(t *param.Table, f *query.Filter) (*node, error) {
 	if len(f.Kids) == 0 {
 		return b.compared(t, f, f.Path)
 	}
@@ -39,9 +40,9 @@ func (b *builder) filtered(t *typeTable, f *query.Filter) (*node, error) {
 }
 
 // compared builds a comparison at the end of a path.
-func (b *builder) compared(t *typeTable, f *query.Filter, path []query.Link) (*node, error) {
+func (b *builder) compared(t *param.Table, f *query.Filter, path []query.Link) (*node, error) {
 	link := path[0]
-	p := t.byCode[link.Code]
+	p := t.ByCode[link.Code]
 	if p == nil && !(link.Code == "_id" && len(path) == 1) {
 		return nil, unknownParam(t, link.Code, []string{"_id"})
 	}
@@ -52,17 +53,17 @@ func (b *builder) compared(t *typeTable, f *query.Filter, path []query.Link) (*n
 		}
 		return n, err
 	}
-	if p.kind != kindReference {
+	if p.Kind != param.Reference {
 		return nil, notReference(p)
 	}
-	types := b.e.targets(p)
+	types := b.e.cat.Targets(p)
 	if link.Type != "" {
 		types = []string{link.Type}
 	}
 	n := &node{op: opChain, typ: t, param: p}
 	var first error
 	for _, typ := range types {
-		k, err := b.beyond(b.e.types[typ], typ, f, path)
+		k, err := b.beyond(b.e.cat.Types[typ], typ, f, path)
 		if err == nil {
 			n.kids = append(n.kids, k)
 		} else if first == nil {
@@ -76,9 +77,9 @@ func (b *builder) compared(t *typeTable, f *query.Filter, path []query.Link) (*n
 }
 
 // beyond builds what the target of a path's first link must fulfil.
-func (b *builder) beyond(t *typeTable, name string, f *query.Filter, path []query.Link) (*node, error) {
+func (b *builder) beyond(t *param.Table, name string, f *query.Filter, path []query.Link) (*node, error) {
 	if t == nil {
-		return nil, unknownType(name, b.e.model.Resources())
+		return nil, unknownType(name, b.e.cat.Model.Resources())
 	}
 	var kids []*node
 	if where := path[0].Where; where != nil {
@@ -99,7 +100,7 @@ func (b *builder) beyond(t *typeTable, name string, f *query.Filter, path []quer
 }
 
 // comparison turns an operator into the modifier or prefix that means it.
-func (b *builder) comparison(t *typeTable, p *param, f *query.Filter) (*node, error) {
+func (b *builder) comparison(t *param.Table, p *param.Param, f *query.Filter) (*node, error) {
 	v := strings.NewReplacer(`\`, `\\`, `,`, `\,`, `$`, `\$`).Replace(f.Text)
 	if p == nil {
 		n, err := b.identities(t, &query.Name{Code: "_id"}, v)
@@ -108,7 +109,7 @@ func (b *builder) comparison(t *typeTable, p *param, f *query.Filter) (*node, er
 		}
 		return n, err
 	}
-	prefixed := p.kind == kindDate || p.kind == kindNumber || p.kind == kindQuantity
+	prefixed := p.Kind == param.Date || p.Kind == param.Number || p.Kind == param.Quantity
 	switch f.Op {
 	case "pr":
 		present := "true"
@@ -117,7 +118,7 @@ func (b *builder) comparison(t *typeTable, p *param, f *query.Filter) (*node, er
 		}
 		return b.missing(t, p, present)
 	case "eq", "re":
-		if p.kind == kindString {
+		if p.Kind == param.String {
 			return b.equal(t, p, f.Text), nil
 		}
 		return b.clause(t, p, "", v)
@@ -135,14 +136,14 @@ func (b *builder) comparison(t *typeTable, p *param, f *query.Filter) (*node, er
 			return b.clause(t, p, "", f.Op+v)
 		}
 	case "po":
-		if p.kind == kindDate {
+		if p.Kind == param.Date {
 			return b.overlap(t, p, f.Text)
 		}
 	case "ss", "sb", "in", "ni":
 		modifier := map[string]string{"ss": "above", "sb": "below", "in": "in", "ni": "not-in"}[f.Op]
 		return b.clause(t, p, modifier, v)
 	case "co", "ew":
-		if p.kind == kindString {
+		if p.Kind == param.String {
 			n, err := b.clause(t, p, "contains", v)
 			if err == nil && f.Op == "ew" {
 				end := text.Fold(f.Text)
@@ -152,24 +153,24 @@ func (b *builder) comparison(t *typeTable, p *param, f *query.Filter) (*node, er
 			return n, err
 		}
 	case "sw":
-		if p.kind == kindString {
+		if p.Kind == param.String {
 			return b.clause(t, p, "", v)
 		}
 	}
-	return nil, invalid("bad-filter", "_filter 的比较符 "+f.Op+" 不适用于参数 "+p.code+"（"+p.kind.String()+"）",
-		"_filter: "+f.Op+" does not apply to "+p.code+" ("+p.kind.String()+")", "")
+	return nil, invalid("bad-filter", "_filter 的比较符 "+f.Op+" 不适用于参数 "+p.Code+"（"+p.Kind.String()+"）",
+		"_filter: "+f.Op+" does not apply to "+p.Code+" ("+p.Kind.String()+")", "")
 }
 
 // equal finds strings that are the same but for case, accents and width.
-func (b *builder) equal(t *typeTable, p *param, s string) *node {
+func (b *builder) equal(t *param.Table, p *param.Param, s string) *node {
 	folded := text.Fold(s)
-	l := &leaf{param: p, spans: []span{exactly(key.AppendText(p.prefix(key.String), text.Cut(folded, maxText)))}}
-	l.also(p, len(folded) > maxText, func(v string) bool { return text.Fold(v) == folded })
+	l := &leaf{param: p, spans: []span{exactly(key.AppendText(p.Prefix(key.String), text.Cut(folded, param.MaxText)))}}
+	l.also(p, len(folded) > param.MaxText, func(v string) bool { return text.Fold(v) == folded })
 	return &node{op: opLeaf, typ: t, leaf: l}
 }
 
 // overlap finds dates that have any instant in common with the one given.
-func (b *builder) overlap(t *typeTable, p *param, s string) (*node, error) {
+func (b *builder) overlap(t *param.Table, p *param.Param, s string) (*node, error) {
 	low, high, ok := key.Date(s, b.zone)
 	if !ok {
 		return nil, badValue(p, s, "应为日期", "expected a date")

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/qihuang-health/qihuang/fhir/search/key"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 	"github.com/qihuang-health/qihuang/fhir/search/query"
 )
 
@@ -42,11 +43,11 @@ func (s *idSet) has(id []byte) bool {
 }
 
 // identities builds _id=a,b.
-func (b *builder) identities(t *typeTable, name *query.Name, value string) (*node, error) {
+func (b *builder) identities(t *param.Table, name *query.Name, value string) (*node, error) {
 	set := &idSet{}
 	for _, v := range query.Split(value, ',') {
 		v = query.Unescape(v)
-		if typ, id, ok := cutType(v); ok && typ == t.name {
+		if typ, id, ok := cutType(v); ok && typ == t.Name {
 			v = id
 		}
 		if v == "" {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir/search/key"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 	"github.com/qihuang-health/qihuang/fhir/search/query"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -34,17 +35,17 @@ func (s *searcher) inclusion(p query.Param, code, modifier string) error {
 	in.source, in.code = strings.TrimPrefix(parts[0], "*"), parts[1]
 	if len(parts) == 3 {
 		in.target = parts[2]
-		if s.e.types[in.target] == nil {
-			return unknownType(in.target, s.e.model.Resources())
+		if s.e.cat.Types[in.target] == nil {
+			return unknownType(in.target, s.e.cat.Model.Resources())
 		}
 	}
-	if t := s.e.types[in.source]; in.source != "" && t == nil {
-		return unknownType(in.source, s.e.model.Resources())
+	if t := s.e.cat.Types[in.source]; in.source != "" && t == nil {
+		return unknownType(in.source, s.e.cat.Model.Resources())
 	} else if t != nil && in.code != "*" {
-		switch sp := t.byCode[in.code]; {
+		switch sp := t.ByCode[in.code]; {
 		case sp == nil:
 			return unknownParam(t, in.code, nil)
-		case sp.kind != kindReference:
+		case sp.Kind != param.Reference:
 			return notReference(sp)
 		}
 	}
@@ -53,13 +54,13 @@ func (s *searcher) inclusion(p query.Param, code, modifier string) error {
 }
 
 // params lists the reference parameters of a type that an inclusion follows.
-func (in *inclusion) params(t *typeTable) []*param {
-	if in.source != "" && in.source != t.name {
+func (in *inclusion) params(t *param.Table) []*param.Param {
+	if in.source != "" && in.source != t.Name {
 		return nil
 	}
-	var out []*param
-	for _, p := range t.params {
-		if p.kind == kindReference && (in.code == "*" || in.code == p.code) {
+	var out []*param.Param
+	for _, p := range t.Params {
+		if p.Kind == param.Reference && (in.code == "*" || in.code == p.Code) {
 			out = append(out, p)
 		}
 	}
@@ -79,7 +80,7 @@ func (s *searcher) include() {
 		if seen[[2]string{typ, id}] || s.err != nil || len(seen) > s.e.cfg.Include+s.count {
 			return
 		}
-		t := s.e.types[typ]
+		t := s.e.cat.Types[typ]
 		if t == nil || !s.listedTest(t)(key.AppendID(nil, id)) {
 			return
 		}
@@ -108,12 +109,12 @@ func (s *searcher) follow(in *inclusion, batch []Match, add func(typ, id string)
 			s.followBack(in, m, add)
 			continue
 		}
-		t := s.e.types[m.Type]
+		t := s.e.cat.Types[m.Type]
 		for _, p := range in.params(t) {
 			if !s.load(t, key.AppendID(nil, m.ID)) {
 				break
 			}
-			for _, to := range s.references(p, p.prefix(key.Ref)) {
+			for _, to := range s.references(p, p.Prefix(key.Ref)) {
 				if in.target == "" || in.target == string(to.typ) {
 					add(string(to.typ), key.ID(to.id))
 				}
@@ -126,13 +127,13 @@ func (s *searcher) followBack(in *inclusion, m Match, add func(typ, id string)) 
 	if in.target != "" && in.target != m.Type {
 		return
 	}
-	for _, name := range s.e.model.Resources() {
+	for _, name := range s.e.cat.Model.Resources() {
 		if in.source != "" && in.source != name {
 			continue
 		}
-		t := s.e.types[name]
+		t := s.e.cat.Types[name]
 		for _, p := range in.params(t) {
-			span := exactly(appendTarget(p.prefix(key.Ref), m.Type, m.ID))
+			span := exactly(param.AppendTarget(p.Prefix(key.Ref), m.Type, m.ID))
 			s.spend(costSeek)
 			var ids []string
 			s.each(&span, func(id []byte) bool { ids = append(ids, key.ID(id)); return len(ids) <= s.e.cfg.Include })

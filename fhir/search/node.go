@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 	"github.com/qihuang-health/qihuang/fhir/search/query"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -26,20 +27,20 @@ const (
 // planner orders and the executor runs.
 type node struct {
 	op    op
-	typ   *typeTable
+	typ   *param.Table
 	kids  []*node
-	leaf  *leaf  // opLeaf
-	param *param // opChain, opHas: the reference
-	ids   *idSet // opIDs
-	bits  bool   // opLeaf on presence bits: the list itself decides
-	label string // as written, for the plan
-	est   int    // estimated resources, set by the planner
-	how   string // what the planner chose, for the plan
+	leaf  *leaf        // opLeaf
+	param *param.Param // opChain, opHas: the reference
+	ids   *idSet       // opIDs
+	bits  bool         // opLeaf on presence bits: the list itself decides
+	label string       // as written, for the plan
+	est   int          // estimated resources, set by the planner
+	how   string       // what the planner chose, for the plan
 }
 
 func not(n *node) *node { return &node{op: opNot, typ: n.typ, kids: []*node{n}} }
 
-func and(t *typeTable, kids []*node) *node {
+func and(t *param.Table, kids []*node) *node {
 	switch len(kids) {
 	case 0:
 		return &node{op: opAll, typ: t}
@@ -49,7 +50,7 @@ func and(t *typeTable, kids []*node) *node {
 	return &node{op: opAnd, typ: t, kids: kids}
 }
 
-func or(t *typeTable, kids []*node) *node {
+func or(t *param.Table, kids []*node) *node {
 	if len(kids) == 1 {
 		return kids[0]
 	}
@@ -68,7 +69,7 @@ type builder struct {
 }
 
 // param builds one name=value on a type.
-func (b *builder) param(t *typeTable, name *query.Name, value string) (*node, error) {
+func (b *builder) param(t *param.Table, name *query.Name, value string) (*node, error) {
 	n, err := b.named(t, name, value, 0)
 	if err != nil {
 		return nil, err
@@ -79,7 +80,7 @@ func (b *builder) param(t *typeTable, name *query.Name, value string) (*node, er
 	return n, nil
 }
 
-func (b *builder) named(t *typeTable, name *query.Name, value string, depth int) (*node, error) {
+func (b *builder) named(t *param.Table, name *query.Name, value string, depth int) (*node, error) {
 	if depth > b.e.cfg.Chain {
 		return nil, costly("链式检索层数过多", "the chain has too many links", "")
 	}
@@ -97,7 +98,7 @@ func (b *builder) named(t *typeTable, name *query.Name, value string, depth int)
 	case "_filter":
 		return b.filter(t, value)
 	}
-	p := t.byCode[name.Code]
+	p := t.ByCode[name.Code]
 	if p == nil {
 		return nil, unknownParam(t, name.Code, controls)
 	}
@@ -105,16 +106,16 @@ func (b *builder) named(t *typeTable, name *query.Name, value string, depth int)
 }
 
 // has builds a reverse chain: some resource of another type refers to us.
-func (b *builder) has(t *typeTable, name *query.Name, value string, depth int) (*node, error) {
-	from := b.e.types[name.Has]
+func (b *builder) has(t *param.Table, name *query.Name, value string, depth int) (*node, error) {
+	from := b.e.cat.Types[name.Has]
 	if from == nil {
-		return nil, unknownType(name.Has, b.e.model.Resources())
+		return nil, unknownType(name.Has, b.e.cat.Model.Resources())
 	}
-	ref := from.byCode[name.Code]
+	ref := from.ByCode[name.Code]
 	if ref == nil {
 		return nil, unknownParam(from, name.Code, nil)
 	}
-	if ref.kind != kindReference {
+	if ref.Kind != param.Reference {
 		return nil, notReference(ref)
 	}
 	inner, err := b.named(from, name.Next, value, depth+1)
@@ -126,17 +127,17 @@ func (b *builder) has(t *typeTable, name *query.Name, value string, depth int) (
 
 // chain builds a condition on what a reference leads to. Without a type it is
 // tried on every target type that has the parameter.
-func (b *builder) chain(t *typeTable, name *query.Name, value string, depth int) (*node, error) {
-	ref := t.byCode[name.Code]
+func (b *builder) chain(t *param.Table, name *query.Name, value string, depth int) (*node, error) {
+	ref := t.ByCode[name.Code]
 	if ref == nil {
 		return nil, unknownParam(t, name.Code, nil)
 	}
-	if ref.kind != kindReference {
+	if ref.Kind != param.Reference {
 		return nil, notReference(ref)
 	}
-	types := b.e.targets(ref)
+	types := b.e.cat.Targets(ref)
 	if name.Modifier != "" {
-		if b.e.types[name.Modifier] == nil {
+		if b.e.cat.Types[name.Modifier] == nil {
 			return nil, unknownType(name.Modifier, types)
 		}
 		types = []string{name.Modifier}
@@ -144,7 +145,7 @@ func (b *builder) chain(t *typeTable, name *query.Name, value string, depth int)
 	n := &node{op: opChain, typ: t, param: ref}
 	var first error
 	for _, typ := range types {
-		target := b.e.types[typ]
+		target := b.e.cat.Types[typ]
 		if target == nil {
 			continue
 		}
@@ -161,8 +162,8 @@ func (b *builder) chain(t *typeTable, name *query.Name, value string, depth int)
 	return n, nil
 }
 
-func notReference(p *param) error {
-	return invalid("not-a-reference", "检索参数 "+p.code+" 不是引用，不能链式检索", "search parameter "+p.code+" is no reference and cannot be chained", "")
+func notReference(p *param.Param) error {
+	return invalid("not-a-reference", "检索参数 "+p.Code+" 不是引用，不能链式检索", "search parameter "+p.Code+" is no reference and cannot be chained", "")
 }
 
 func unknownType(name string, types []string) *fault.Error {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/qihuang-health/qihuang/fhir/search/key"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 )
 
 // unbounded is the size of a result nothing is known of.
@@ -70,7 +71,7 @@ func (r *run) estimateLeaf(n *node) {
 }
 
 // count guesses how many resources of a type there are, once for a search.
-func (r *run) count(t *typeTable) int {
+func (r *run) count(t *param.Table) int {
 	n, ok := r.counts[t]
 	if !ok {
 		s := listed(t, nil)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/search/key"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -21,10 +22,10 @@ type run struct {
 	ctx    context.Context
 	e      *Engine
 	ix     Index
-	x      *emitter    // scratch for reading resources
-	parser fhir.Parser // scratch
-	held   []byte      // id of the resource in x, with its type's number before it
-	counts map[*typeTable]int
+	x      *param.Reader // scratch for reading resources
+	parser fhir.Parser   // scratch
+	held   []byte        // id of the resource in x, with its type's number before it
+	counts map[*param.Table]int
 	cost   int
 	limit  int // of cost
 	err    error
@@ -57,9 +58,9 @@ func (r *run) fail(err error) {
 }
 
 // load brings a resource into r.x, where conditions read it; false if it is not there.
-func (r *run) load(t *typeTable, id []byte) bool {
+func (r *run) load(t *param.Table, id []byte) bool {
 	var head [4]byte
-	binary.BigEndian.PutUint32(head[:], t.list.number)
+	binary.BigEndian.PutUint32(head[:], t.List.Number())
 	if len(r.held) == 4+len(id) && bytes.Equal(r.held[:4], head[:]) && bytes.Equal(r.held[4:], id) {
 		return true
 	}
@@ -68,17 +69,17 @@ func (r *run) load(t *typeTable, id []byte) bool {
 		return false
 	}
 	name := key.ID(id)
-	raw, ok, err := r.ix.Resource(t.name, name)
+	raw, ok, err := r.ix.Resource(t.Name, name)
 	if err != nil || !ok {
 		r.closed(err)
 		return false
 	}
 	tree, err := r.parser.Parse(raw)
 	if err != nil {
-		r.fail(fault.New(fault.Internal, "search: stored %s/%s: %w", t.name, name, err))
+		r.fail(fault.New(fault.Internal, "search: stored %s/%s: %w", t.Name, name, err))
 		return false
 	}
-	r.x.reset(r.e, name, tree.Root())
+	r.x.Reset(r.e.cat, name, tree.Root())
 	r.held = append(append(r.held, head[:]...), id...)
 	return true
 }
@@ -178,7 +179,7 @@ func (r *run) each(s *span, yield func(id []byte) bool) {
 // refine replaces a token's span over all systems by one for each system that
 // has the code: those ascend and can be merged and skipped through.
 func (r *run) refine(l *leaf) {
-	if l.param.kind != kindToken || len(l.spans) != 1 || l.spans[0].ascending {
+	if l.param.Kind != param.Token || len(l.spans) != 1 || l.spans[0].ascending {
 		return
 	}
 	s := &l.spans[0]
@@ -207,10 +208,10 @@ func (r *run) refine(l *leaf) {
 }
 
 // listedTest tells whether a resource of the type exists.
-func (r *run) listedTest(t *typeTable) func(id []byte) bool {
+func (r *run) listedTest(t *param.Table) func(id []byte) bool {
 	return func(id []byte) bool {
 		r.spend(costSeek)
-		_, ok, err := r.ix.Resource(t.name, key.ID(id))
+		_, ok, err := r.ix.Resource(t.Name, key.ID(id))
 		r.closed(err)
 		return ok
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/fhir/search/key"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 	"github.com/qihuang-health/qihuang/fhir/search/query"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -64,7 +65,7 @@ func (e *Engine) Search(ctx context.Context, ix Index, req Request) (*Page, erro
 		return nil, err
 	}
 	s := &searcher{run: e.newRun(ctx, ix), req: req, page: &Page{}}
-	defer e.pool.Put(s.x)
+	defer e.cat.Release(s.x)
 	s.b = &builder{ctx: ctx, e: e, ix: ix, terms: e.terms, base: req.Base, now: req.Now, zone: req.Zone}
 	if s.b.zone == nil {
 		s.b.zone = e.cfg.Zone
@@ -90,7 +91,7 @@ func (e *Engine) IDs(ctx context.Context, ix Index, typ, q string, limit int) ([
 		return nil, err
 	}
 	s := &searcher{run: e.newRun(ctx, ix), req: Request{Type: typ}, page: &Page{}}
-	defer e.pool.Put(s.x)
+	defer e.cat.Release(s.x)
 	s.b = &builder{ctx: ctx, e: e, ix: ix, zone: e.cfg.Zone}
 	if err := s.build(params); err != nil {
 		return nil, err
@@ -110,7 +111,7 @@ func (e *Engine) IDs(ctx context.Context, ix Index, typ, q string, limit int) ([
 }
 
 func (e *Engine) newRun(ctx context.Context, ix Index) *run {
-	return &run{ctx: ctx, e: e, ix: ix, x: e.pool.Get().(*emitter), counts: map[*typeTable]int{}, limit: e.cfg.MaxCost}
+	return &run{ctx: ctx, e: e, ix: ix, x: e.cat.Reader(), counts: map[*param.Table]int{}, limit: e.cfg.MaxCost}
 }
 
 // searcher is one search with its parts.
@@ -118,8 +119,8 @@ type searcher struct {
 	*run
 	req   Request
 	b     *builder
-	types []*typeTable // of the matches; more than one only without a type
-	nodes []*node      // condition for each type
+	types []*param.Table // of the matches; more than one only without a type
+	nodes []*node        // condition for each type
 	sorts []order
 	incl  []inclusion
 	count int    // matches on a page; 0 = only count
@@ -146,11 +147,11 @@ func isControl(name string) bool {
 // build makes the condition of each type from all that are no controls.
 func (s *searcher) build(params []query.Param) error {
 	if s.types == nil {
-		t := s.e.types[s.req.Type]
+		t := s.e.cat.Types[s.req.Type]
 		if t == nil {
 			return fault.New(fault.NotFound, "unknown resource type %q", s.req.Type)
 		}
-		s.types = []*typeTable{t}
+		s.types = []*param.Table{t}
 	}
 	for _, t := range s.types {
 		kids, err := s.conditions(t, params)
@@ -169,7 +170,7 @@ func (s *searcher) build(params []query.Param) error {
 	return nil
 }
 
-func (s *searcher) conditions(t *typeTable, params []query.Param) ([]*node, error) {
+func (s *searcher) conditions(t *param.Table, params []query.Param) ([]*node, error) {
 	var kids []*node
 	for _, p := range params {
 		if isControl(p.Key) {
@@ -191,14 +192,14 @@ func (s *searcher) conditions(t *typeTable, params []query.Param) ([]*node, erro
 	return kids, nil
 }
 
-func (s *searcher) apply(p query.Param, t *typeTable) {
+func (s *searcher) apply(p query.Param, t *param.Table) {
 	if t == nil || t == s.types[0] {
 		s.page.Applied = append(s.page.Applied, p.Key+"="+p.Value)
 	}
 }
 
 // ignore reports what a lenient search leaves out; otherwise it is the error.
-func (s *searcher) ignore(p query.Param, err error, t *typeTable) error {
+func (s *searcher) ignore(p query.Param, err error, t *param.Table) error {
 	if !s.req.Lenient || !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.Unsupported) {
 		return err
 	}

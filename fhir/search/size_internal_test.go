@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/qihuang-health/qihuang/fhir/search/key"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 )
 
 // sliceIndex is a bare index of keys.
@@ -51,10 +52,10 @@ func TestSize(t *testing.T) {
 	}
 	for name, draw := range ids {
 		for _, n := range []int{100, 1000, 20_000, 80_000} {
-			p := &param{number: 7}
+			p := &param.Param{}
 			var keys [][]byte
 			for i := range n {
-				k := append(p.prefix(key.Token), "x\x00........\x01"...)
+				k := append(p.Prefix(key.Token), "x\x00........\x01"...)
 				k = binary.BigEndian.AppendUint64(k, draw(i*(80_000/n)))
 				keys = append(keys, append(k, "12345678"...))
 			}

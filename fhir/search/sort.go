@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir/search/key"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 	"github.com/qihuang-health/qihuang/fhir/search/query"
 )
 
@@ -22,11 +23,11 @@ func (s *searcher) order(p query.Param) error {
 			if o.code == "_id" {
 				break
 			}
-			sp := t.byCode[o.code]
+			sp := t.ByCode[o.code]
 			if sp == nil {
 				return unknownParam(t, o.code, []string{"_id"})
 			}
-			if sp.kind == kindSpecial || sp.kind == kindComposite || sp.paths == nil && sp.slow == nil {
+			if sp.Kind == param.Special || sp.Kind == param.Composite || !sp.Valued() {
 				return badControl(p, "不能按 "+o.code+" 排序", "cannot sort by "+o.code)
 			}
 		}
@@ -87,22 +88,22 @@ func (s *searcher) entry(typ int, id []byte) entry {
 		if o.code == "_id" {
 			e.values[i] = id
 		} else if s.load(t, id) {
-			e.values[i] = s.extreme(t.byCode[o.code], o.desc, len(id))
+			e.values[i] = s.extreme(t.ByCode[o.code], o.desc, len(id))
 		}
 	}
 	return e
 }
 
 // sortSpaces are where the values of a parameter stand in their order.
-func sortSpaces(k kind) []key.Space {
+func sortSpaces(k param.Kind) []key.Space {
 	switch k {
-	case kindToken:
+	case param.Token:
 		return []key.Space{key.Token}
-	case kindString:
+	case param.String:
 		return []key.Space{key.String}
-	case kindURI:
+	case param.URI:
 		return []key.Space{key.URI}
-	case kindReference:
+	case param.Reference:
 		return []key.Space{key.Ref, key.Canonical}
 	}
 	return []key.Space{key.Short, key.LongLow}
@@ -110,27 +111,18 @@ func sortSpaces(k kind) []key.Space {
 
 // extreme returns the smallest value of a parameter in the loaded resource, or
 // the largest, as its keys order them.
-func (s *searcher) extreme(p *param, largest bool, idLen int) []byte {
-	x := s.x
-	x.buf, x.ends = x.buf[:0], x.ends[:0]
-	if err := x.param(p); err != nil {
-		s.fail(err)
-		return nil
-	}
-	spaces := sortSpaces(p.kind)
+func (s *searcher) extreme(p *param.Param, largest bool, idLen int) []byte {
+	spaces := sortSpaces(p.Kind)
 	var best []byte
-	begin := 0
-	for _, end := range x.ends {
-		k := x.buf[begin:end]
-		begin = end
-		if !slices.Contains(spaces, key.Space(k[4])) {
-			continue
+	s.closed(s.x.Each(p, func(k []byte) bool {
+		if slices.Contains(spaces, key.Space(k[4])) {
+			v := k[key.PrefixLen : len(k)-idLen]
+			if c := bytes.Compare(v, best); best == nil || largest && c > 0 || !largest && c < 0 {
+				best = v
+			}
 		}
-		v := k[key.PrefixLen : len(k)-idLen]
-		if c := bytes.Compare(v, best); best == nil || largest && c > 0 || !largest && c < 0 {
-			best = v
-		}
-	}
+		return true
+	}))
 	return bytes.Clone(best)
 }
 

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"slices"
 
-	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/search/key"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 )
 
 // span is one contiguous piece of the index with those of its keys that count.
@@ -52,8 +52,8 @@ func behind(prefix []byte, from, extra int) span {
 
 // listed spans the list of all resources of a type; keep looks at their
 // presence bits, nil = all.
-func listed(t *typeTable, keep func(bits []byte) bool) span {
-	prefix := t.list.prefix(key.List)
+func listed(t *param.Table, keep func(bits []byte) bool) span {
+	prefix := t.List.Prefix(key.List)
 	return span{lower: prefix, upper: key.Next(prefix), ascending: true, cut: func(k []byte) ([]byte, bool) {
 		id, bits := cutListed(k[len(prefix):])
 		return id, keep == nil || keep(bits)
@@ -70,7 +70,7 @@ func cutListed(k []byte) (id, bits []byte) {
 
 // boxSpans are the spans of a parameter's intervals that may lie in a box. The
 // unit stands before the interval, in the spaces of units.
-func boxSpans(p *param, unit []byte, b key.Box, short uint64) []span {
+func boxSpans(p *param.Param, unit []byte, b key.Box, short uint64) []span {
 	spaces := [3]key.Space{key.Short, key.LongLow, key.LongHigh}
 	if unit != nil {
 		spaces = [3]key.Space{key.UnitShort, key.UnitLow, key.UnitHigh}
@@ -88,8 +88,8 @@ func boxSpans(p *param, unit []byte, b key.Box, short uint64) []span {
 }
 
 // intervalSpan spans the intervals whose first number is between from and to.
-func intervalSpan(p *param, s key.Space, unit []byte, from, to uint64, holds func(key.Interval) bool) span {
-	prefix := append(p.prefix(s), unit...)
+func intervalSpan(p *param.Param, s key.Space, unit []byte, from, to uint64, holds func(key.Interval) bool) span {
+	prefix := append(p.Prefix(s), unit...)
 	at := len(prefix)
 	out := span{lower: key.AppendInterval(bytes.Clone(prefix), from, 0), cut: func(k []byte) ([]byte, bool) {
 		if len(k) < at+key.IntervalLen {
@@ -112,46 +112,25 @@ func intervalSpan(p *param, s key.Space, unit []byte, from, to uint64, holds fun
 // leaf is a condition on one parameter: any key in any of the spans. If strict,
 // the keys only tell what may fit, and one of the tests must hold too.
 type leaf struct {
-	param  *param
+	param  *param.Param
 	spans  []span
-	tests  []func(x *emitter) bool // one for each alternative; x holds the resource
+	tests  []func(x *param.Reader) bool // one for each alternative; x holds the resource
 	strict bool
 	found  *idSet // every id in the spans, if the planner has read them; else nil
 }
 
 // recheck reports whether the resource in x passes one of the tests.
-func (l *leaf) recheck(x *emitter) bool {
-	return slices.ContainsFunc(l.tests, func(test func(*emitter) bool) bool { return test(x) })
+func (l *leaf) recheck(x *param.Reader) bool {
+	return slices.ContainsFunc(l.tests, func(test func(*param.Reader) bool) bool { return test(x) })
 }
 
 // matches reports whether the resource in x fulfils the condition, from the
 // keys it would have.
-func (l *leaf) matches(x *emitter) bool {
-	x.buf, x.ends = x.buf[:0], x.ends[:0]
-	if err := x.param(l.param); err != nil {
-		return false
-	}
-	begin := 0
-	for _, end := range x.ends {
-		k := x.buf[begin:end]
-		begin = end
-		for i := range l.spans {
-			if l.spans[i].contains(k) {
-				return !l.strict || l.recheck(x)
-			}
-		}
-	}
-	return false
-}
-
-// values yields the values of a parameter in the resource with their types.
-func (x *emitter) values(p *param, yield func(typ string, n fhir.Node) bool) bool {
-	for i := range p.paths {
-		for _, n := range p.paths[i].Append(nil, x.res, x.res) {
-			if yield(p.paths[i].Type, n) {
-				return true
-			}
-		}
-	}
-	return false
+func (l *leaf) matches(x *param.Reader) bool {
+	found := false
+	x.Each(l.param, func(k []byte) bool {
+		found = slices.ContainsFunc(l.spans, func(s span) bool { return s.contains(k) })
+		return !found
+	})
+	return found && (!l.strict || l.recheck(x))
 }

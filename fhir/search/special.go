@@ -5,29 +5,30 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/search/key"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 	"github.com/qihuang-health/qihuang/fhir/search/query"
 	"github.com/qihuang-health/qihuang/fhir/search/text"
 )
 
 // worded builds _text or _content: every word of one of the values
 // (https://hl7.org/fhir/R4/search.html#content).
-func (b *builder) worded(t *typeTable, p *param, modifier string, values []string) (*node, error) {
+func (b *builder) worded(t *param.Table, p *param.Param, modifier string, values []string) (*node, error) {
 	if modifier != "" && modifier != "text" {
 		return nil, badModifier(p, modifier)
 	}
-	if p.code != "_text" && p.code != "_content" || p.code == "_content" && !b.e.cfg.Content {
-		return nil, invalid("unsupported-search-parameter", "本服务器未启用检索参数 "+p.code, "search parameter "+p.code+" is not enabled", "")
+	if p.Code != "_text" && p.Code != "_content" || p.Code == "_content" && !b.e.cfg.Content {
+		return nil, invalid("unsupported-search-parameter", "本服务器未启用检索参数 "+p.Code, "search parameter "+p.Code+" is not enabled", "")
 	}
 	var any []*node
 	for _, v := range values {
 		var all []*node
 		for _, term := range text.Terms(query.Unescape(v)) {
-			w := text.Cut(term.Word, maxWord)
-			s := exactly(key.AppendText(p.prefix(key.Word), w))
+			w := text.Cut(term.Word, param.MaxWord)
+			s := exactly(key.AppendText(p.Prefix(key.Word), w))
 			if term.Prefix {
-				s = behind(key.AppendStem(p.prefix(key.Word), w), key.PrefixLen, 0)
+				s = behind(key.AppendStem(p.Prefix(key.Word), w), key.PrefixLen, 0)
 			}
-			all = append(all, &node{op: opLeaf, typ: t, leaf: &leaf{param: p, spans: []span{s}}, label: p.code + ": " + w})
+			all = append(all, &node{op: opLeaf, typ: t, leaf: &leaf{param: p, spans: []span{s}}, label: p.Code + ": " + w})
 		}
 		if len(all) == 0 {
 			return nil, badValue(p, v, "缺少文字", "there is no word to look for")
@@ -38,7 +39,7 @@ func (b *builder) worded(t *typeTable, p *param, modifier string, values []strin
 }
 
 // list builds _list=id: what the entries of a List refer to.
-func (b *builder) list(t *typeTable, value string) (*node, error) {
+func (b *builder) list(t *param.Table, value string) (*node, error) {
 	set := &idSet{}
 	for _, v := range query.Split(value, ',') {
 		if typ, id, ok := cutType(v); ok && typ == "List" {
@@ -59,7 +60,7 @@ func (b *builder) list(t *typeTable, value string) (*node, error) {
 			if deleted, _ := e.Get("deleted").Bool(); deleted {
 				continue
 			}
-			if typ, id := b.e.target(e.Path("item", "reference").Str()); typ == t.name {
+			if typ, id := b.e.cat.Target(e.Path("item", "reference").Str()); typ == t.Name {
 				set.add(key.AppendID(nil, id))
 			}
 		}
@@ -97,10 +98,10 @@ func (p *Plan) add(n *node, depth int) {
 	if label == "" {
 		label = opNames[n.op]
 		if n.param != nil {
-			label += " " + n.param.code
+			label += " " + n.param.Code
 		}
 	}
-	p.Steps = append(p.Steps, Step{depth, n.typ.name, label, min(n.est, unbounded), n.how})
+	p.Steps = append(p.Steps, Step{depth, n.typ.Name, label, min(n.est, unbounded), n.how})
 	kids := slices.Clone(n.kids)
 	for _, k := range kids {
 		p.add(k, depth+1)

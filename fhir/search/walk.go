@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/qihuang-health/qihuang/fhir/search/key"
+	"github.com/qihuang-health/qihuang/fhir/search/param"
 )
 
 // walkable reports whether to read the index in the order of the sort key and
@@ -13,8 +14,8 @@ func (s *searcher) walkable() bool {
 	if len(s.sorts) != 1 || len(s.types) != 1 || s.sorts[0].code == "_id" {
 		return false
 	}
-	k := s.types[0].byCode[s.sorts[0].code].kind
-	if k == kindReference {
+	k := s.types[0].ByCode[s.sorts[0].code].Kind
+	if k == param.Reference {
 		return false
 	}
 	est, all := s.nodes[0].est, s.count0()
@@ -30,10 +31,10 @@ func (s *searcher) count0() int { return s.run.count(s.types[0]) }
 // walk fills the page in index order; false if the index cannot be read in
 // this direction or ended before the page was full.
 func (s *searcher) walk() bool {
-	p := s.types[0].byCode[s.sorts[0].code]
+	p := s.types[0].ByCode[s.sorts[0].code]
 	var lanes []*lane
-	for _, space := range sortSpaces(p.kind) {
-		prefix := p.prefix(space)
+	for _, space := range sortSpaces(p.Kind) {
+		prefix := p.Prefix(space)
 		l := &lane{it: s.ix.Iter(prefix, key.Next(prefix)), desc: s.sorts[0].desc}
 		lanes = append(lanes, l)
 		if l.desc {
@@ -55,7 +56,7 @@ func (s *searcher) walk() bool {
 		if l == nil {
 			return false
 		}
-		id := l.id(p.kind)
+		id := l.id(p.Kind)
 		if !seen[string(id)] {
 			seen[string(id)] = true
 			if test(id) {
@@ -136,12 +137,12 @@ func first(lanes []*lane) *lane {
 }
 
 // id takes the id from the key the lane stands on.
-func (l *lane) id(k kind) []byte {
+func (l *lane) id(k param.Kind) []byte {
 	b := l.it.Key()[key.PrefixLen:]
 	switch k {
-	case kindDate, kindNumber, kindQuantity:
+	case param.Date, param.Number, param.Quantity:
 		return b[key.IntervalLen:]
-	case kindToken:
+	case param.Token:
 		_, rest, _ := key.CutText(b)
 		return rest[key.HashLen:]
 	}

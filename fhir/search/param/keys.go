@@ -1,4 +1,4 @@
-package search
+package param
 
 import (
 	"bytes"
@@ -15,17 +15,17 @@ import (
 // Keys appends every index key of a current resource to dst: each once, in
 // ascending order, sharing one buffer of their own. The layout is in DESIGN.md.
 // An unknown type is a fault.NotFound; values that do not parse have no keys.
-func (e *Engine) Keys(dst [][]byte, typ, id string, res fhir.Node) ([][]byte, error) {
-	t := e.types[typ]
+func (c *Catalog) Keys(dst [][]byte, typ, id string, res fhir.Node) ([][]byte, error) {
+	t := c.Types[typ]
 	if t == nil {
 		return dst, fault.New(fault.NotFound, "unknown resource type %q", typ)
 	}
-	x := e.pool.Get().(*emitter)
-	defer e.pool.Put(x)
-	x.reset(e, id, res)
+	x := c.Reader()
+	defer c.Release(x)
+	x.Reset(c, id, res)
 	var bits [64]byte
 	high := 0
-	for _, p := range t.params {
+	for _, p := range t.Params {
 		before := len(x.ends)
 		if err := x.param(p); err != nil {
 			return dst, err
@@ -33,21 +33,22 @@ func (e *Engine) Keys(dst [][]byte, typ, id string, res fhir.Node) ([][]byte, er
 		if len(x.ends) == before {
 			continue
 		}
-		if p.bit < 0 {
+		if p.Bit < 0 {
 			x.start(p, key.Present)
 			x.end()
-		} else if p.bit < len(bits)*8 {
-			bits[p.bit/8] |= 1 << (p.bit % 8)
-			high = max(high, p.bit/8+1)
+		} else if p.Bit < len(bits)*8 {
+			bits[p.Bit/8] |= 1 << (p.Bit % 8)
+			high = max(high, p.Bit/8+1)
 		}
 	}
 	x.list(t, bits[:high])
 	return x.copy(dst), nil
 }
 
-// emitter collects the keys of one resource.
-type emitter struct {
-	e     *Engine
+// Reader reads what parameters find in one resource. It may be used for one
+// after the other, by one goroutine at a time.
+type Reader struct {
+	c     *Catalog
 	id    []byte // encoded
 	res   fhir.Node
 	zone  *time.Location
@@ -56,33 +57,34 @@ type emitter struct {
 	nodes []fhir.Node // scratch of param
 }
 
-func (x *emitter) reset(e *Engine, id string, res fhir.Node) {
-	x.e, x.res, x.zone = e, res, e.cfg.Zone
+// Reset makes x read the resource res with that id.
+func (x *Reader) Reset(c *Catalog, id string, res fhir.Node) {
+	x.c, x.res, x.zone = c, res, c.cfg.Zone
 	x.id = key.AppendID(x.id[:0], id)
 	x.buf, x.ends = x.buf[:0], x.ends[:0]
 }
 
-// start begins a key of p; appends to x.buf and [emitter.end] make it whole.
-func (x *emitter) start(p *param, s key.Space) {
+// start begins a key of p; appends to x.buf and [Reader.end] make it whole.
+func (x *Reader) start(p *Param, s key.Space) {
 	x.buf = append(binary.BigEndian.AppendUint32(x.buf, p.number), byte(s))
 }
 
-func (x *emitter) end() {
+func (x *Reader) end() {
 	x.buf = append(x.buf, x.id...)
 	x.ends = append(x.ends, len(x.buf))
 }
 
 // list ends the list key with the presence bits behind the id. A text id is
 // closed by a zero there.
-func (x *emitter) list(t *typeTable, bits []byte) {
-	x.start(t.list, key.List)
+func (x *Reader) list(t *Table, bits []byte) {
+	x.start(t.List, key.List)
 	x.buf = append(append(x.buf, x.id...), 0)
 	x.buf = append(x.buf, bits...)
 	x.ends = append(x.ends, len(x.buf))
 }
 
 // copy moves the collected keys out, sorted and each once.
-func (x *emitter) copy(dst [][]byte) [][]byte {
+func (x *Reader) copy(dst [][]byte) [][]byte {
 	buf := bytes.Clone(x.buf)
 	dst = slices.Grow(dst, len(x.ends))
 	first, begin := len(dst), 0
@@ -95,7 +97,7 @@ func (x *emitter) copy(dst [][]byte) [][]byte {
 }
 
 // param emits the keys of one parameter.
-func (x *emitter) param(p *param) error {
+func (x *Reader) param(p *Param) error {
 	switch {
 	case p.exists:
 		x.token(p, "", strconv.FormatBool(x.exists(p)))
@@ -110,7 +112,7 @@ func (x *emitter) param(p *param) error {
 		w := &p.paths[i]
 		x.nodes = w.Append(x.nodes[:0], x.res, x.res)
 		for _, n := range x.nodes {
-			if p.kind == kindComposite {
+			if p.Kind == Composite {
 				x.composite(p, w.Type, n)
 			} else {
 				x.value(p, w.Type, n)
@@ -120,7 +122,7 @@ func (x *emitter) param(p *param) error {
 	return nil
 }
 
-func (x *emitter) exists(p *param) bool {
+func (x *Reader) exists(p *Param) bool {
 	for i := range p.paths {
 		for _, n := range p.paths[i].Append(x.nodes[:0], x.res, x.res) {
 			if v, isBool := n.Bool(); !isBool || v {
@@ -131,36 +133,66 @@ func (x *emitter) exists(p *param) bool {
 	return false
 }
 
+// Each yields the keys that a parameter has in the resource until yield returns
+// false. They are valid until the next call.
+func (x *Reader) Each(p *Param, yield func(k []byte) bool) error {
+	x.buf, x.ends = x.buf[:0], x.ends[:0]
+	if err := x.param(p); err != nil {
+		return err
+	}
+	begin := 0
+	for _, end := range x.ends {
+		if !yield(x.buf[begin:end]) {
+			return nil
+		}
+		begin = end
+	}
+	return nil
+}
+
+// Values yields the values of a parameter in the resource with their FHIR types
+// until yield returns true, and returns whether it did.
+func (x *Reader) Values(p *Param, yield func(typ string, n fhir.Node) bool) bool {
+	for i := range p.paths {
+		for _, n := range p.paths[i].Append(nil, x.res, x.res) {
+			if yield(p.paths[i].Type, n) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // value emits the keys of one value of a FHIR type.
-func (x *emitter) value(p *param, typ string, n fhir.Node) {
+func (x *Reader) value(p *Param, typ string, n fhir.Node) {
 	if typ == "Extension" {
 		if typ, n = x.extension(n); typ == "" {
 			return
 		}
 	}
-	switch p.kind {
-	case kindToken:
+	switch p.Kind {
+	case Token:
 		x.tokens(p, typ, n)
-	case kindReference:
+	case Reference:
 		x.reference(p, typ, n)
-	case kindString:
+	case String:
 		x.strings(p, typ, n)
-	case kindDate:
+	case Date:
 		x.dates(n, typ, func(v key.Interval) { x.interval(p, key.Short, nil, v, key.ShortDate) })
-	case kindNumber:
+	case Number:
 		numbers(n, typ, func(v key.Interval) { x.interval(p, key.Short, nil, v, 0) })
-	case kindQuantity:
+	case Quantity:
 		x.quantity(p, typ, n)
-	case kindURI:
+	case URI:
 		x.uri(p, n.Str())
-	case kindSpecial:
+	case Special:
 		x.position(p, n)
 	}
 }
 
 // extension returns the value of an extension and its type.
-func (x *emitter) extension(n fhir.Node) (string, fhir.Node) {
-	t := x.e.model.Type("Extension")
+func (x *Reader) extension(n fhir.Node) (string, fhir.Node) {
+	t := x.c.Model.Type("Extension")
 	for c := n.First(); c.Exists(); c = c.Next() {
 		if k := c.Key(); len(k) > 5 && k[:5] == "value" {
 			if _, ref := t.JSONElement(k); ref != nil {

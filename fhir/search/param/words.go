@@ -1,4 +1,4 @@
-package search
+package param
 
 import (
 	"strings"
@@ -8,27 +8,27 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/search/text"
 )
 
-// maxWord is how many bytes of a word a key holds.
-const maxWord = 32
+// MaxWord is how many bytes of a word a key holds.
+const MaxWord = 32
 
 // words emits the words of the narrative (_text) or of the whole resource
 // (_content).
-func (x *emitter) words(p *param) {
+func (x *Reader) words(p *Param) {
 	emit := func(w string) {
 		x.start(p, key.Word)
-		x.buf = key.AppendText(x.buf, text.Cut(w, maxWord))
+		x.buf = key.AppendText(x.buf, text.Cut(w, MaxWord))
 		x.end()
 	}
 	switch {
-	case p.code == "_text":
+	case p.Code == "_text":
 		text.Words(plain(x.res.Path("text", "div").Str()), emit)
-	case p.code == "_content" && x.e.cfg.Content:
+	case p.Code == "_content" && x.c.cfg.Content:
 		x.content(x.res, emit)
 	}
 }
 
 // content yields the words of every text meant for people below n.
-func (x *emitter) content(n fhir.Node, emit func(string)) {
+func (x *Reader) content(n fhir.Node, emit func(string)) {
 	for c := n.First(); c.Exists(); c = c.Next() {
 		switch c.Kind() {
 		case fhir.Object, fhir.Array:

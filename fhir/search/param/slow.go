@@ -1,4 +1,4 @@
-package search
+package param
 
 import (
 	"context"
@@ -11,10 +11,10 @@ import (
 )
 
 // slow emits the values of a parameter that only FHIRPath can find.
-func (x *emitter) slow(p *param) error {
+func (x *Reader) slow(p *Param) error {
 	items, err := p.slow.Eval(&fhirpath.Context{Resource: x.res, Resolver: byText{}}, x.res)
 	if err != nil {
-		return fault.New(fault.KindOf(err), "search parameter %s of %s: %w", p.code, p.typ, err)
+		return fault.New(fault.KindOf(err), "search parameter %s of %s: %w", p.Code, p.Type, err)
 	}
 	for _, it := range items {
 		n, ok := it.Node()
@@ -32,7 +32,7 @@ func (x *emitter) slow(p *param) error {
 		if n.Kind() == fhir.Null {
 			continue
 		}
-		if p.kind == kindComposite {
+		if p.Kind == Composite {
 			x.composite(p, typ, n)
 		} else {
 			x.value(p, typ, n)

@@ -1,4 +1,4 @@
-package search
+package param
 
 import (
 	"math"
@@ -10,7 +10,7 @@ import (
 // interval emits a range of dates or numbers. One no longer than short stands
 // once, by its beginning; a longer one by its beginning and by its end. unit,
 // if any, stands before it and moves it to the spaces of units.
-func (x *emitter) interval(p *param, space key.Space, unit []byte, v key.Interval, short uint64) {
+func (x *Reader) interval(p *Param, space key.Space, unit []byte, v key.Interval, short uint64) {
 	low, high := key.LongLow, key.LongHigh
 	if space == key.UnitShort {
 		low, high = key.UnitLow, key.UnitHigh
@@ -31,7 +31,7 @@ func (x *emitter) interval(p *param, space key.Space, unit []byte, v key.Interva
 
 // dates yields the ranges of time a value covers
 // (https://hl7.org/fhir/R4/search.html#date).
-func (x *emitter) dates(n fhir.Node, typ string, yield func(key.Interval)) {
+func (x *Reader) dates(n fhir.Node, typ string, yield func(key.Interval)) {
 	switch typ {
 	case "Period":
 		if v, ok := x.period(n); ok {
@@ -55,7 +55,7 @@ func (x *emitter) dates(n fhir.Node, typ string, yield func(key.Interval)) {
 }
 
 // period is a Period as a range; a missing end is open.
-func (x *emitter) period(n fhir.Node) (v key.Interval, ok bool) {
+func (x *Reader) period(n fhir.Node) (v key.Interval, ok bool) {
 	v = key.Interval{Low: key.Lowest, High: key.Highest}
 	if low, _, good := key.Date(n.Get("start").Str(), x.zone); good {
 		v.Low, ok = key.Instant(low), true
@@ -94,33 +94,33 @@ func rangeOf(n fhir.Node) (v key.Interval, ok bool) {
 	return v, ok && v.Low <= v.High
 }
 
-// measure is a quantity with the names its unit goes by.
-type measure struct {
+// Measure is a quantity with the names its unit goes by.
+type Measure struct {
 	key.Interval
-	system, code, unit string
+	System, Code, Unit string
 }
 
 // currencies is the system that Money codes are from.
 const currencies = "urn:iso:std:iso:4217"
 
-// measureOf reads a Quantity (also Age, Duration …), Money, Range or SampledData.
-func measureOf(typ string, n fhir.Node) (m measure, ok bool) {
+// MeasureOf reads a Quantity (also Age, Duration …), Money, Range or SampledData.
+func MeasureOf(typ string, n fhir.Node) (m Measure, ok bool) {
 	switch typ {
 	case "Money":
-		m.system, m.code = currencies, n.Get("currency").Str()
+		m.System, m.Code = currencies, n.Get("currency").Str()
 	case "Range":
 		m.Interval, ok = rangeOf(n)
 		unit := n.Get("low")
 		if !unit.Exists() {
 			unit = n.Get("high")
 		}
-		m.system, m.code, m.unit = unit.Get("system").Str(), unit.Get("code").Str(), unit.Get("unit").Str()
+		m.System, m.Code, m.Unit = unit.Get("system").Str(), unit.Get("code").Str(), unit.Get("unit").Str()
 		return m, ok
 	case "SampledData":
 		n = n.Get("origin")
 		fallthrough
 	default:
-		m.system, m.code, m.unit = n.Get("system").Str(), n.Get("code").Str(), n.Get("unit").Str()
+		m.System, m.Code, m.Unit = n.Get("system").Str(), n.Get("code").Str(), n.Get("unit").Str()
 	}
 	d, ok := key.ParseDecimal(n.Get("value").Str())
 	v := key.Real(d.Value)
@@ -140,8 +140,8 @@ func measureOf(typ string, n fhir.Node) (m measure, ok bool) {
 
 // quantity emits a quantity without its unit, by system and code, and by the
 // code or unit alone.
-func (x *emitter) quantity(p *param, typ string, n fhir.Node) {
-	m, ok := measureOf(typ, n)
+func (x *Reader) quantity(p *Param, typ string, n fhir.Node) {
+	m, ok := MeasureOf(typ, n)
 	if !ok {
 		return
 	}
@@ -150,21 +150,21 @@ func (x *emitter) quantity(p *param, typ string, n fhir.Node) {
 		h := key.Hash(parts...)
 		x.interval(p, key.UnitShort, h[:], m.Interval, 0)
 	}
-	if m.code != "" {
-		emit(m.system, m.code)
-		emit(m.code)
+	if m.Code != "" {
+		emit(m.System, m.Code)
+		emit(m.Code)
 	}
-	if m.unit != "" && m.unit != m.code {
-		emit(m.unit)
+	if m.Unit != "" && m.Unit != m.Code {
+		emit(m.Unit)
 	}
-	if c, ok := x.e.canonical(m.system, m.code); ok {
-		h := key.Hash(ucumSystem, c.Dimension(), baseUnits)
-		x.interval(p, key.UnitShort, h[:], key.Interval{Low: toBase(c, m.Low), High: toBase(c, m.High)}, 0)
+	if u, ok := x.c.Canonical(m.System, m.Code); ok {
+		h := BaseUnit(u)
+		x.interval(p, key.UnitShort, h[:], key.Interval{Low: toBase(u, m.Low), High: toBase(u, m.High)}, 0)
 	}
 }
 
 // position emits the place of a Location, for near.
-func (x *emitter) position(p *param, n fhir.Node) {
+func (x *Reader) position(p *Param, n fhir.Node) {
 	lat, ok := key.ParseDecimal(n.Get("latitude").Str())
 	lon, ok2 := key.ParseDecimal(n.Get("longitude").Str())
 	if ok && ok2 {

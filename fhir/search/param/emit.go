@@ -1,4 +1,4 @@
-package search
+package param
 
 import (
 	"strings"
@@ -9,14 +9,14 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/search/text"
 )
 
-// maxText is how many bytes of a folded text a key holds. Where a query or a
+// MaxText is how many bytes of a folded text a key holds. Where a query or a
 // value is longer, or its exact form matters, the resource itself decides.
-const maxText = 256
+const MaxText = 256
 
 // tokens emits what a token parameter finds in a value
 // (https://hl7.org/fhir/R4/search.html#token).
-func (x *emitter) tokens(p *param, typ string, n fhir.Node) {
-	eachCode(typ, n, func(system, code string) { x.token(p, system, code) })
+func (x *Reader) tokens(p *Param, typ string, n fhir.Node) {
+	EachCode(typ, n, func(system, code string) { x.token(p, system, code) })
 	switch typ {
 	case "Coding":
 		x.label(p, n.Get("display").Str())
@@ -31,9 +31,9 @@ func (x *emitter) tokens(p *param, typ string, n fhir.Node) {
 	}
 }
 
-// eachCode yields the codes of a value with their systems, "" where a type has
+// EachCode yields the codes of a value with their systems, "" where a type has
 // none; either may be missing.
-func eachCode(typ string, n fhir.Node, yield func(system, code string)) {
+func EachCode(typ string, n fhir.Node, yield func(system, code string)) {
 	switch typ {
 	case "Coding":
 		yield(n.Get("system").Str(), n.Get("code").Str())
@@ -51,13 +51,13 @@ func eachCode(typ string, n fhir.Node, yield func(system, code string)) {
 }
 
 // token emits one coded value.
-func (x *emitter) token(p *param, system, code string) {
+func (x *Reader) token(p *Param, system, code string) {
 	if code == "" && system == "" {
 		return
 	}
 	if code != "" {
 		x.start(p, key.Token)
-		x.buf = key.AppendToken(x.buf, system, text.Cut(code, maxText))
+		x.buf = key.AppendToken(x.buf, system, text.Cut(code, MaxText))
 		x.end()
 	}
 	if system != "" {
@@ -69,8 +69,8 @@ func (x *emitter) token(p *param, system, code string) {
 }
 
 // label emits the text of a coded value, for :text.
-func (x *emitter) label(p *param, s string) {
-	if s = text.Cut(text.Fold(s), maxText); s != "" {
+func (x *Reader) label(p *Param, s string) {
+	if s = text.Cut(text.Fold(s), MaxText); s != "" {
 		x.start(p, key.Label)
 		x.buf = key.AppendText(x.buf, s)
 		x.end()
@@ -78,8 +78,8 @@ func (x *emitter) label(p *param, s string) {
 }
 
 // ofType emits an identifier's value with the codes of its type.
-func (x *emitter) ofType(p *param, n fhir.Node) {
-	value := text.Cut(n.Get("value").Str(), maxText)
+func (x *Reader) ofType(p *Param, n fhir.Node) {
+	value := text.Cut(n.Get("value").Str(), MaxText)
 	if value == "" {
 		return
 	}
@@ -93,13 +93,13 @@ func (x *emitter) ofType(p *param, n fhir.Node) {
 
 // reference emits where a reference leads: a resource of ours, another
 // address, or an identifier.
-func (x *emitter) reference(p *param, typ string, n fhir.Node) {
+func (x *Reader) reference(p *Param, typ string, n fhir.Node) {
 	switch typ {
 	case "Reference":
 		x.literal(p, n.Get("reference").Str())
 		if id := n.Get("identifier"); id.Exists() {
 			x.start(p, key.RefIdent)
-			x.buf = key.AppendToken(x.buf, id.Get("system").Str(), text.Cut(id.Get("value").Str(), maxText))
+			x.buf = key.AppendToken(x.buf, id.Get("system").Str(), text.Cut(id.Get("value").Str(), MaxText))
 			x.end()
 		}
 	case "canonical", "uri", "url", "oid", "uuid":
@@ -115,28 +115,28 @@ func (x *emitter) reference(p *param, typ string, n fhir.Node) {
 
 // targets yields the resources of ours a value leads to: a Reference, or a
 // resource that stands inside (Bundle.entry).
-func (x *emitter) targets(typ string, n fhir.Node, yield func(typ, id string)) {
+func (x *Reader) targets(typ string, n fhir.Node, yield func(typ, id string)) {
 	t, id := n.ResourceType(), n.Get("id").Str()
 	if typ == "Reference" {
-		t, id = x.e.target(n.Get("reference").Str())
+		t, id = x.c.Target(n.Get("reference").Str())
 	}
 	if t != "" && id != "" {
 		yield(t, id)
 	}
 }
 
-// target returns the resource of ours that a literal reference names, "" if it
+// Target returns the resource of ours that a literal reference names, "" if it
 // names none.
-func (e *Engine) target(ref string) (typ, id string) {
-	local, ok := e.local(ref)
+func (c *Catalog) Target(ref string) (typ, id string) {
+	local, ok := c.local(ref)
 	if !ok {
 		return "", ""
 	}
 	return path.Split(local)
 }
 
-func (x *emitter) literal(p *param, ref string) {
-	if typ, id := x.e.target(ref); typ != "" {
+func (x *Reader) literal(p *Param, ref string) {
+	if typ, id := x.c.Target(ref); typ != "" {
 		x.local(p, typ, id)
 	} else if ref != "" && ref[0] != '#' {
 		x.canonical(p, ref)
@@ -145,48 +145,49 @@ func (x *emitter) literal(p *param, ref string) {
 
 // local takes our own base address from a reference; ok is false if it is an
 // address elsewhere.
-func (e *Engine) local(ref string) (string, bool) {
+func (c *Catalog) local(ref string) (string, bool) {
 	if !strings.Contains(ref, ":") {
 		return ref, true
 	}
-	if e.cfg.Base == "" {
+	if c.cfg.Base == "" {
 		return ref, false
 	}
-	rest, ok := strings.CutPrefix(ref, strings.TrimSuffix(e.cfg.Base, "/")+"/")
+	rest, ok := strings.CutPrefix(ref, strings.TrimSuffix(c.cfg.Base, "/")+"/")
 	return rest, ok
 }
 
-func (x *emitter) local(p *param, typ, id string) {
+func (x *Reader) local(p *Param, typ, id string) {
 	x.start(p, key.Ref)
-	x.buf = appendTarget(x.buf, typ, id)
+	x.buf = AppendTarget(x.buf, typ, id)
 	x.end()
 }
 
-func appendTarget(dst []byte, typ, id string) []byte {
+// AppendTarget appends where a reference leads, as keys in [key.Ref] have it.
+func AppendTarget(dst []byte, typ, id string) []byte {
 	return key.AppendText(key.AppendText(dst, typ), id)
 }
 
-func (x *emitter) canonical(p *param, url string) {
+func (x *Reader) canonical(p *Param, url string) {
 	if url == "" {
 		return
 	}
 	x.start(p, key.Canonical)
-	x.buf = key.AppendText(x.buf, text.Cut(url, 2*maxText))
+	x.buf = key.AppendText(x.buf, text.Cut(url, 2*MaxText))
 	x.end()
 }
 
 // strings emits the parts of a name or address, or a text, each on its own
 // (https://hl7.org/fhir/R4/search.html#string).
-func (x *emitter) strings(p *param, typ string, n fhir.Node) {
-	eachString(typ, n, func(s string) {
-		folded := text.Cut(text.Fold(s), maxText)
+func (x *Reader) strings(p *Param, typ string, n fhir.Node) {
+	EachString(typ, n, func(s string) {
+		folded := text.Cut(text.Fold(s), MaxText)
 		if folded == "" {
 			return
 		}
 		x.start(p, key.String)
 		x.buf = key.AppendText(x.buf, folded)
 		x.end()
-		if !spoken(typ, p.code) {
+		if !spoken(typ, p.Code) {
 			return
 		}
 		for _, reading := range text.Pinyin(folded) {
@@ -203,8 +204,8 @@ func spoken(typ, code string) bool {
 		code == "title" || strings.HasPrefix(code, "address")
 }
 
-// eachString yields the strings of a value that a string parameter searches.
-func eachString(typ string, n fhir.Node, yield func(string)) {
+// EachString yields the strings of a value that a string parameter searches.
+func EachString(typ string, n fhir.Node, yield func(string)) {
 	all := func(names ...string) {
 		for _, name := range names {
 			for c := range n.Get(name).Each() {
@@ -234,16 +235,16 @@ func eachString(typ string, n fhir.Node, yield func(string)) {
 }
 
 // uri emits a uri, and a canonical with a version without it too.
-func (x *emitter) uri(p *param, s string) {
+func (x *Reader) uri(p *Param, s string) {
 	if s == "" {
 		return
 	}
 	x.start(p, key.URI)
-	x.buf = key.AppendText(x.buf, text.Cut(s, 2*maxText))
+	x.buf = key.AppendText(x.buf, text.Cut(s, 2*MaxText))
 	x.end()
 	if url, _, versioned := strings.Cut(s, "|"); versioned {
 		x.start(p, key.URI)
-		x.buf = key.AppendText(x.buf, text.Cut(url, 2*maxText))
+		x.buf = key.AppendText(x.buf, text.Cut(url, 2*MaxText))
 		x.end()
 	}
 }
