@@ -16,6 +16,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath/lab"
 	"github.com/qihuang-health/qihuang/fhir/operation"
+	"github.com/qihuang-health/qihuang/fhir/patch"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/fhir/store/machine"
@@ -24,8 +25,8 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/validate"
 )
 
-// hub serves FHIR with every operation from a memory store.
-func hub(t *testing.T) func(line, body string) (int, fhir.Node) {
+// start serves FHIR with every operation from a memory store and returns the base.
+func start(t *testing.T) string {
 	t.Helper()
 	m, err := definitions.Load()
 	if err != nil {
@@ -34,7 +35,7 @@ func hub(t *testing.T) func(line, body string) (int, fhir.Node) {
 	fp := fhirpath.NewEngine(m)
 	terms := terminology.New(m)
 	se := search.NewEngine(m, fp)
-	st, err := memory.New(machine.Config{Log: &memory.Log{}, Indexer: se})
+	st, err := memory.New(machine.Config{Log: &memory.Log{}, Indexer: se, Patcher: patch.New(fp)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,10 +52,17 @@ func hub(t *testing.T) func(line, body string) (int, fhir.Node) {
 	s.Mount(r)
 	ts := httptest.NewServer(r)
 	t.Cleanup(func() { ts.Close(); s.Close(); cancel(); <-ran })
+	return ts.URL + "/fhir"
+}
+
+// hub starts a server and returns how to ask it.
+func hub(t *testing.T) func(line, body string) (int, fhir.Node) {
+	t.Helper()
+	base := start(t)
 	return func(line, body string) (int, fhir.Node) {
 		t.Helper()
 		method, path, _ := strings.Cut(line, " ")
-		req, err := http.NewRequest(method, ts.URL+"/fhir"+path, strings.NewReader(body))
+		req, err := http.NewRequest(method, base+path, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
