@@ -51,7 +51,10 @@ func (s *searcher) walk() bool {
 	seen := map[string]bool{}
 	want := s.pos.offset + s.count + 1
 	var found [][]byte
-	for len(found) < want && s.spend(1) {
+	for stop := s.cost + s.nodes[0].est*costResource; len(found) < want && s.spend(1); {
+		if s.cost > stop { // the matches lie far off in this order
+			return false
+		}
 		l := first(lanes)
 		if l == nil {
 			return false

@@ -43,7 +43,7 @@ func (s *Server) search(ctx context.Context, r *Request) (*Reply, error) {
 
 // searchRequest makes the engine's request.
 func (s *Server) searchRequest(r *Request, query string, cur cursor) search.Request {
-	req := search.Request{Type: r.Type, Query: query, Lenient: r.Prefer.Lenient, Count: s.cfg.DefaultCount, Cursor: cur.place, Now: s.clock.Now()}
+	req := search.Request{Type: r.Type, Query: query, Lenient: r.Prefer.Lenient, Count: s.cfg.DefaultCount, Cursor: cur.place, Now: s.clock.Now(), Base: r.Base}
 	if r.Shape == Compartment || r.Shape == CompartmentSearch {
 		req.Compartment = &search.Compartment{Type: r.Type, ID: r.Target.ID}
 		req.Type = strings.TrimPrefix(r.Name, "*")

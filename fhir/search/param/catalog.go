@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/qihuang-health/qihuang/fhir"
@@ -36,6 +37,7 @@ type Catalog struct {
 	fp      *fhirpath.Engine
 	pool    *sync.Pool                 // of *Reader
 	units   *sync.Map                  // of *ucum.Unit by code, nil for what is none: parsed once
+	parsed  *atomic.Int64
 	implied func() map[string][]string // code systems by value set, read when first asked
 }
 
@@ -43,7 +45,7 @@ type Catalog struct {
 // Parameters whose expression cannot be compiled are left out, with a warning
 // on the default logger: the R4 definitions have none of those.
 func New(m *definitions.Model, fp *fhirpath.Engine, cfg Config) *Catalog {
-	c := &Catalog{Model: m, Types: map[string]*Table{}, cfg: cfg, fp: fp, units: &sync.Map{}}
+	c := &Catalog{Model: m, Types: map[string]*Table{}, cfg: cfg, fp: fp, units: &sync.Map{}, parsed: new(atomic.Int64)}
 	c.implied = sync.OnceValue(func() map[string][]string { return impliedSystems(m) })
 	c.pool = &sync.Pool{New: func() any { return new(Reader) }}
 	for _, typ := range m.Resources() {

@@ -9,6 +9,7 @@ import (
 
 const (
 	ucumSystem = "http://unitsofmeasure.org"
+	maxUnits   = 4096   // codes remembered: more than anyone uses, few enough for whoever makes them up
 	baseUnits  = "base" // keeps the hash of a dimension apart from that of a unit
 )
 
@@ -26,7 +27,7 @@ func (c *Catalog) Canonical(system, code string) (*ucum.Unit, bool) {
 	if err != nil || u.Special() || u.Dimension() == "" {
 		u = nil
 	}
-	if len(code) <= 32 {
+	if len(code) <= 32 && c.parsed.Add(1) <= maxUnits {
 		c.units.Store(code, u)
 	}
 	return u, u != nil
