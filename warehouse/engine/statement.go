@@ -221,3 +221,25 @@ func quote(s string) string {
 func identifier(s string) string {
 	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(s) + "`"
 }
+
+// Statement is what a door in front of the engine needs to know of a query.
+type Statement struct {
+	Verb   string // first keyword in capitals; "(" for a parenthesised SELECT
+	Text   string // without the closing FORMAT and, except in a SELECT, SETTINGS clauses
+	Format string // name in the FORMAT clause, "" = none
+	Data   bool   // an INSERT that brings data
+}
+
+// Inspect takes one statement apart without running it. What the engine would
+// refuse by form (several statements, local files) is an *Exception here too.
+func Inspect(query string) (Statement, error) {
+	s, err := parse(query)
+	if err != nil {
+		return Statement{}, err
+	}
+	out := Statement{Verb: s.verb, Text: s.text, Format: s.format, Data: s.dataAt >= 0}
+	if s.rows {
+		out.Text = s.text[:s.outAt]
+	}
+	return out, nil
+}
