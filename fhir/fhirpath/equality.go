@@ -132,8 +132,9 @@ func sameJSON(a, b fhir.Node) bool {
 	}
 	switch a.Kind() {
 	case fhir.Object:
+		get := members(b)
 		for c := a.First(); c.Exists(); c = c.Next() {
-			if d := b.Get(c.Key()); !d.Exists() || !sameJSON(c, d) {
+			if d := get(c.Key()); !d.Exists() || !sameJSON(c, d) {
 				return false
 			}
 		}
@@ -154,6 +155,21 @@ func sameJSON(a, b fhir.Node) bool {
 		return a.Str() == b.Str()
 	}
 	return true
+}
+
+// members returns a look-up of an object's members that stays fast for the
+// large objects of untyped JSON.
+func members(n fhir.Node) func(key string) fhir.Node {
+	if n.Len() <= 64 {
+		return n.Get
+	}
+	m := make(map[string]fhir.Node, n.Len())
+	for c := range n.Children() {
+		if _, ok := m[c.Key()]; !ok {
+			m[c.Key()] = c
+		}
+	}
+	return func(key string) fhir.Node { return m[key] }
 }
 
 // equivalentOp is ~ and !~.
@@ -273,11 +289,12 @@ func equivalentJSON(a, b fhir.Node) bool {
 }
 
 func coveredBy(a, b fhir.Node) bool {
+	get := members(b)
 	for c := range a.Children() {
 		if c.Key() == "id" {
 			continue
 		}
-		if d := b.Get(c.Key()); !d.Exists() || !equivalentJSON(c, d) {
+		if d := get(c.Key()); !d.Exists() || !equivalentJSON(c, d) {
 			return false
 		}
 	}

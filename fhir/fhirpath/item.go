@@ -176,16 +176,23 @@ func (it *Item) object() fhir.Node {
 	return it.node
 }
 
+// maxMembers bounds the members of a typed object that count as its children:
+// the largest type of R4 has fewer than 100.
+const maxMembers = 1000
+
 // children appends the item's child items in the order of the source.
 func (it *Item) children(e *Engine, dst []Item) []Item {
-	obj := it.object()
+	obj, n := it.object(), 0
 	for c := obj.First(); c.Exists(); c = c.Next() {
 		key := c.Key()
 		if it.typ == nil {
 			dst = appendUntyped(e, dst, c)
 			continue
 		}
-		if key[0:min(1, len(key))] == "_" {
+		if n++; n > maxMembers {
+			break // duplicates of names, which no type has so many of
+		}
+		if strings.HasPrefix(key, "_") {
 			if obj.Get(key[1:]).Exists() {
 				continue
 			}

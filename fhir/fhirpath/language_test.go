@@ -359,3 +359,22 @@ func TestNarrative(t *testing.T) {
 		}
 	}
 }
+
+// TestWideObjects would take minutes if members were looked up one by one.
+func TestWideObjects(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`{"z":0`)
+	for i := range 50_000 {
+		b.WriteString(`,"k` + Integer(int64(i)).String() + `":1`)
+	}
+	b.WriteByte('}')
+	e := engine(t)
+	got, err := evaluate(e, "a = b and (a ~ b)", parseNode(t, `{"a":`+b.String()+`,"b":`+b.String()+`}`))
+	if err != nil || show(got) != "Boolean(true)" {
+		t.Errorf("%s %v", show(got), err)
+	}
+	twice := `{"resourceType":"Patient"` + strings.Repeat(`,"_birthDate":{"id":"x"}`, 50_000) + `}`
+	if _, err := evaluate(e, "descendants().count()", parseNode(t, twice)); err != nil {
+		t.Error(err)
+	}
+}

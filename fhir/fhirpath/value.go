@@ -125,7 +125,7 @@ func (v Value) String() string {
 }
 
 // appendJSON appends the value as JSON: numbers stay numbers, temporal values
-// are strings, a quantity is {"value", "unit"}.
+// are strings, a quantity is {"value", "unit"} with system and code for UCUM.
 func (v Value) appendJSON(dst []byte) []byte {
 	switch v.kind {
 	case KindBoolean, KindInteger:
@@ -137,6 +137,10 @@ func (v Value) appendJSON(dst []byte) []byte {
 		dst = append(dst, v.dec.Text('f')...)
 		dst = append(dst, `,"unit":`...)
 		dst = appendQuoted(dst, v.str)
+		if v.flag == unitUCUM || v.flag == unitFHIR {
+			dst = append(dst, `,"system":"`+ucumSystem+`","code":`...)
+			dst = appendQuoted(dst, v.str)
+		}
 		return append(dst, '}')
 	case None:
 		return append(dst, "null"...)
