@@ -12,8 +12,10 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/operation"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/fhir/tcm/rational"
 	"github.com/qihuang-health/qihuang/fhir/validate"
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/warehouse/measures"
 	"github.com/qihuang-health/qihuang/warehouse/sqlrun"
 )
 
@@ -29,9 +31,17 @@ func (h *hub) operations(v *validate.Validator) ([]server.Operation, error) {
 		return nil, err
 	}
 	h.onClose(sql.Close)
+	rules, err := rational.Load()
+	if err != nil {
+		return nil, err
+	}
+	if h.measures, err = measures.Load(rules); err != nil {
+		return nil, err
+	}
 	ops := append(sql.Operations(), operation.All(operation.Parts{Validator: v, Terminology: h.terms,
 		FHIRPath: &lab.Lab{Engine: h.paths, Name: "qihuang " + version, Terminology: h.terms.FHIRPath(), Resolver: resolver{h.store}}})...)
-	return append(append(ops, bulk.ExportOperations(bulk.Dir(h.dir("export")))...), bulk.ImportOperation()), nil
+	ops = append(append(ops, bulk.ExportOperations(bulk.Dir(h.dir("export")))...), bulk.ImportOperation())
+	return append(ops, h.measures.Operation(h.warehouse, h.clock.Now)), nil
 }
 
 // resolver finds what references in FHIRPath point to in the repository.

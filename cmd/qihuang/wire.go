@@ -24,6 +24,7 @@ import (
 	"github.com/qihuang-health/qihuang/pipeline/inbound"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
 	"github.com/qihuang-health/qihuang/warehouse/engine"
+	"github.com/qihuang-health/qihuang/warehouse/measures"
 	"github.com/qihuang-health/qihuang/warehouse/sink"
 )
 
@@ -53,6 +54,7 @@ type hub struct {
 	warehouse *database
 	engine    *engine.Supervisor // nil with a configured ClickHouse
 	sink      *sink.Sink
+	measures  *measures.Catalogue
 
 	closers []func() error // in the order of opening
 }

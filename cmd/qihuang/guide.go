@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/qihuang-health/qihuang/conformance"
+	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/store"
+)
+
+// seedGuide puts the indicators and profiles of the guide into the repository,
+// so that clients find them by search. What is there already is left alone;
+// what a newer release changes makes a new version.
+func (h *hub) seedGuide(ctx context.Context) error {
+	tx := &store.Transaction{ID: "guide-" + version + "-" + h.clock.Now().Format("20060102T150405.000"), Actor: "guide", Time: h.clock.Now()}
+	add := func(b []byte) error {
+		tree, err := fhir.Parse(b)
+		if err != nil {
+			return err
+		}
+		r := tree.Root()
+		tx.Ops = append(tx.Ops, store.Op{Method: store.Update, Type: r.ResourceType(), ID: r.Get("id").Str(), SkipSame: true, Resource: b})
+		return nil
+	}
+	for _, b := range conformance.Measures() {
+		if err := add(b); err != nil {
+			return err
+		}
+	}
+	for _, b := range conformance.Structures() {
+		if err := add([]byte(strings.TrimSpace(string(b)))); err != nil {
+			return err
+		}
+	}
+	if _, err := h.store.Commit(ctx, tx); err != nil && ctx.Err() == nil {
+		h.log.WarnContext(ctx, "put the guide into the repository", "error", err)
+	}
+	return nil
+}

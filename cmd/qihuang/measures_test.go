@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/qihuang-health/qihuang/internal/sim"
+)
+
+// TestIndicators simulates a county through the real doors and holds the
+// tables and the indicators equal to the truth the simulator knows.
+func TestIndicators(t *testing.T) {
+	needEngine(t)
+	h := startHub(t)
+	cfg := sim.Default(time.Date(2026, 11, 20, 0, 0, 0, 0, sim.China()))
+	cfg.Seed, cfg.Days, cfg.BaseURL = 7, 2, h.url("")
+	report, err := sim.Run(context.Background(), cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	truth := report.Truth
+	rx := 0
+	for _, n := range truth.Prescriptions {
+		rx += n
+	}
+	h.eventually(30*time.Second, "every visit and prescription in SQL", func() bool {
+		return h.sql("SELECT (SELECT count() FROM qihuang.encounter FINAL WHERE status = 'finished'), (SELECT count() FROM qihuang.prescription FINAL), (SELECT count() FROM qihuang.charge FINAL)") ==
+			fmt.Sprintf("%d\t%d\t%d", truth.Visits, rx, truth.Charges)
+	})
+	if got := h.sql("SELECT sum(amount) FROM qihuang.charge FINAL"); !sameMoney(got, truth.ChargeTotal) {
+		t.Errorf("charges sum to %s, sent %s", got, truth.ChargeTotal)
+	}
+	for name, want := range map[string]int{
+		"outpatient-visits": truth.Visits, "patients-seen": truth.Patients, "prescriptions": rx, "decoction-prescription-share": truth.Prescriptions["decoction"],
+		"granule-prescription-share": truth.Prescriptions["granule"], "patent-prescription-share": truth.Prescriptions["patent"], "overdose-prescription-rate": truth.Overdose,
+		"eighteen-incompatibles-rate": truth.EighteenIncompatibles, "syndrome-recorded-rate": truth.Visits - truth.NoSyndrome, "ncms-visit-share": truth.NcmsVisits,
+		"non-drug-therapy-visit-share": truth.NonDrugVisits, "dual-diagnosis-rate": truth.DualDiagnosis,
+	} {
+		if got := h.evaluate(name); got != want {
+			t.Errorf("%s counts %d, the truth is %d", name, got, want)
+		}
+	}
+	code, body := h.request("GET", "/fhir/Measure/outpatient-visits/$evaluate-measure?periodStart=2026-11-01&periodEnd=2026-11-30&subject=Organization/none", "", nil)
+	if code != 404 {
+		t.Errorf("unknown organisation: %d %s", code, body)
+	}
+}
+
+// evaluate returns the first population of an indicator for November 2026.
+func (h *program) evaluate(name string) int {
+	h.t.Helper()
+	code, body := h.request("GET", "/fhir/Measure/"+name+"/$evaluate-measure?periodStart=2026-11-01&periodEnd=2026-11-30", "", nil)
+	var r struct {
+		Group []struct{ Population []struct{ Count int } }
+	}
+	if err := json.Unmarshal(body, &r); err != nil || code != 200 || len(r.Group) != 1 {
+		h.t.Fatalf("%s: %d %s", name, code, body)
+	}
+	return r.Group[0].Population[0].Count
+}
+
+// sameMoney compares decimals to the cent.
+func sameMoney(a, b string) bool {
+	x, errA := strconv.ParseFloat(a, 64)
+	y, errB := strconv.ParseFloat(b, 64)
+	return errA == nil && errB == nil && x-y < 0.005 && y-x < 0.005
+}
