@@ -37,7 +37,7 @@ func TestIndicators(t *testing.T) {
 	for name, want := range map[string]int{
 		"outpatient-visits": truth.Visits, "patients-seen": truth.Patients, "prescriptions": rx, "decoction-prescription-share": truth.Prescriptions["decoction"],
 		"granule-prescription-share": truth.Prescriptions["granule"], "patent-prescription-share": truth.Prescriptions["patent"], "overdose-prescription-rate": truth.Overdose,
-		"eighteen-incompatibles-rate": truth.EighteenIncompatibles, "syndrome-recorded-rate": truth.Visits - truth.NoSyndrome, "ncms-visit-share": truth.NcmsVisits,
+		"eighteen-incompatibles-rate": truth.Eighteen, "syndrome-recorded-rate": truth.Visits - truth.NoSyndrome, "ncms-visit-share": truth.NCMSVisits,
 		"non-drug-therapy-visit-share": truth.NonDrugVisits, "dual-diagnosis-rate": truth.DualDiagnosis,
 	} {
 		if got := h.evaluate(name); got != want {
