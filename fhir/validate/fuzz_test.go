@@ -41,7 +41,9 @@ func FuzzProfile(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		own := New(v.model, v.fp, v.terms)
+		own := &Validator{model: v.model, fp: v.fp, terms: v.terms, tx: v.tx, schemas: v.schemas, element: v.element}
+		own.profiles = newProfiles(own)
+		own.walks.New = func() any { return &walk{v: own} }
 		if own.Add(data) != nil {
 			return
 		}
