@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -454,4 +455,31 @@ func TestInclude(t *testing.T) {
 	if !strings.Contains(ask(), "黄芪") {
 		t.Errorf("after Remove: %s", ask())
 	}
+}
+
+// TestConcurrent reads while resources come and go (run with -race).
+func TestConcurrent(t *testing.T) {
+	s := service(t, set("v", `{"include":[{"system":"http://x/animals"}]}`))
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for range 200 {
+				if s.Member("http://x/vs/v", "http://x/animals", "cat") != Yes {
+					t.Error("cat is gone")
+				}
+				if _, err := s.Expand(context.Background(), "http://x/herbs?fhir_vs", ExpandOptions{Filter: "hq"}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Go(func() {
+		for range 100 {
+			if err := s.Add([]byte(animals), []byte(herbs), []byte(set("w", `{"include":[{"valueSet":["http://x/vs/v"]}]}`))); err != nil {
+				t.Error(err)
+			}
+			s.Remove("ValueSet", "w")
+		}
+	})
+	group.Wait()
 }

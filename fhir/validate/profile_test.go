@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/qihuang-health/qihuang/fhir/definitions"
@@ -236,4 +237,28 @@ func TestConformsToItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, v, patient(``), Options{Level: Full, Profiles: []string{"http://t/self"}})
+}
+
+// TestConcurrent validates while profiles come and go (run with -race).
+func TestConcurrent(t *testing.T) {
+	v := with(t, definition("a", "Patient", "", `{"id":"Patient.name","path":"Patient.name","min":1}`))
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for range 50 {
+				if got := errorsOf(check(t, v, patient(``), Options{Level: Full, Profiles: []string{"http://t/a"}})); got != "profile-min@Patient.name" {
+					t.Error(got)
+				}
+			}
+		})
+	}
+	group.Go(func() {
+		for range 20 {
+			if err := v.Add([]byte(definition("b", "Patient", "http://t/a"))); err != nil {
+				t.Error(err)
+			}
+			v.Remove("StructureDefinition", "http://t/b")
+		}
+	})
+	group.Wait()
 }
