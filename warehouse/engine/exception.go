@@ -38,6 +38,7 @@ const (
 	codeSessionLocked = 373
 	codeCancelled     = 394
 	codeAccess        = 497
+	codePassword      = 516
 	codeUnknown       = 1002
 )
 

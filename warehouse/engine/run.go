@@ -26,6 +26,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
+	if cfg.Secret == "" {
+		cfg.Secret = os.Getenv(secretVariable)
+	}
 	signal.Ignore(syscall.SIGPIPE) // a result pipe whose reader has gone
 	if err := os.MkdirAll(cfg.temp(), 0o700); err != nil {
 		return err

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -48,9 +49,24 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodPost:
 		h.Set("Allow", "GET, HEAD, POST, OPTIONS")
 		w.WriteHeader(http.StatusMethodNotAllowed)
+	case !s.admits(r):
+		(&response{w: w}).fail(s.complete(&Exception{Code: codePassword, Message: "default: Authentication failed: password is incorrect, or there is no user with such name. (AUTHENTICATION_FAILED)"}))
 	default:
 		s.answer(w, r)
 	}
+}
+
+// admits checks the secret, given in any of the ways ClickHouse takes a
+// password. Without a secret everybody on this machine may ask.
+func (s *server) admits(r *http.Request) bool {
+	if s.cfg.Secret == "" {
+		return true
+	}
+	given := first(r.Header.Get("X-ClickHouse-Key"), r.URL.Query().Get("password"))
+	if _, password, ok := r.BasicAuth(); ok {
+		given = password
+	}
+	return subtle.ConstantTimeCompare([]byte(given), []byte(s.cfg.Secret)) == 1
 }
 
 // answer runs the query of r and turns an error into ClickHouse's answer.

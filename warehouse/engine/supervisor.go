@@ -40,6 +40,9 @@ func (c Config) Args() []string {
 	return []string{"--data", c.Data, "--listen", c.Listen, "--lib", c.Library, "--memory-limit", strconv.FormatInt(c.Memory, 10)}
 }
 
+// secretVariable hands the secret to the child, where no process list shows it.
+const secretVariable = "QIHUANG_ENGINE_SECRET"
+
 // URL is the address of the HTTP interface.
 func (s *Supervisor) URL() string { return "http://" + s.cfg.Listen }
 
@@ -106,7 +109,7 @@ func (s *Supervisor) once(ctx context.Context) error {
 
 func (s *Supervisor) child(ctx context.Context) error {
 	cmd := exec.Command(s.command[0], append(s.command[1:len(s.command):len(s.command)], s.cfg.Args()...)...)
-	cmd.Env = append(os.Environ(), "TZ="+s.cfg.Zone) // the library reads it when it is loaded
+	cmd.Env = append(os.Environ(), "TZ="+s.cfg.Zone, secretVariable+"="+s.cfg.Secret) // the library reads TZ when it is loaded
 	cmd.Stderr, cmd.Stdout = os.Stderr, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	life, err := cmd.StdinPipe() // the child ends when this closes

@@ -136,6 +136,32 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// TestSecret lets in only who carries the secret, and keeps it off the command
+// line.
+func TestSecret(t *testing.T) {
+	cfg := testConfig(t, t.TempDir())
+	cfg.Secret = "s3cret"
+	s := launch(t, cfg)
+	if r := get(t, s, q("SELECT 1")); r.status != http.StatusForbidden || r.header.Get("X-ClickHouse-Exception-Code") != "516" {
+		t.Errorf("without: %d %s", r.status, r.body)
+	}
+	for name, set := range map[string]func(*http.Request){
+		"basic":  func(r *http.Request) { r.SetBasicAuth("default", "s3cret") },
+		"header": func(r *http.Request) { r.Header.Set("X-ClickHouse-Key", "s3cret") },
+		"url":    func(r *http.Request) { r.URL.RawQuery += "&password=s3cret" },
+	} {
+		req, _ := http.NewRequest(http.MethodGet, s.URL()+"/?"+q("SELECT value FROM system.merge_tree_settings WHERE name = 'fsync_after_insert'"), nil)
+		set(req)
+		if r := do(t, req); r.body != "1\n" {
+			t.Errorf("%s: %d %s", name, r.status, r.body)
+		}
+	}
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.PID()))
+	if err != nil || strings.Contains(string(line), "s3cret") || !strings.Contains(string(line), "engine") {
+		t.Errorf("command line %q %v", line, err)
+	}
+}
+
 func TestConfig_bad(t *testing.T) {
 	ok := Default()
 	ok.Library, ok.Data = "x", "y"
