@@ -35,8 +35,8 @@ type Catalog struct {
 
 	cfg     Config
 	fp      *fhirpath.Engine
-	pool    *sync.Pool                 // of *Reader
-	units   *sync.Map                  // of *ucum.Unit by code, nil for what is none: parsed once
+	pool    *sync.Pool // of *Reader
+	units   *sync.Map  // of *ucum.Unit by code, nil for what is none: parsed once
 	parsed  *atomic.Int64
 	implied func() map[string][]string // code systems by value set, read when first asked
 }
