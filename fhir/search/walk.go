@@ -19,7 +19,7 @@ func (s *searcher) walkable() bool {
 		return false
 	}
 	est, all := s.nodes[0].est, s.count0()
-	if est < 1000 {
+	if est < probe {
 		return false
 	}
 	cost := float64(s.pos.offset+s.count+1) * float64(all) / float64(est) * 2 * costSeek
