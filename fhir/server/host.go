@@ -40,7 +40,11 @@ func (s *Server) Check(ctx context.Context, res fhir.Node, typ string) error {
 
 // CommitAll writes ops as one transaction.
 func (s *Server) CommitAll(ctx context.Context, r *Request, ops []store.Op) (*store.Result, error) {
-	return s.parts.Store.Commit(ctx, &store.Transaction{ID: s.transactionID(r), Actor: r.Actor, Time: s.clock.Now(), Source: r.ID, Ops: ops})
+	id, err := s.transactionID(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.parts.Store.Commit(ctx, &store.Transaction{ID: id, Actor: r.Actor, Time: s.clock.Now(), Source: r.ID, Ops: ops})
 }
 
 // Commit writes one op and answers as Prefer asks.

@@ -69,6 +69,7 @@ type Server struct {
 	named   map[string]*Operation
 	table   map[routeKey]route
 	jobs    *jobs.Manager
+	keys    keys
 	rest    []byte // rest[0] of the CapabilityStatement
 	started time.Time
 }

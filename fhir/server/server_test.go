@@ -294,6 +294,7 @@ func TestIdempotencyKey(t *testing.T) {
 	a := h.do("POST /Patient", patient("", ""), "Idempotency-Key: k1").want(t, 201)
 	b := h.do("POST /Patient", patient("", ""), "Idempotency-Key: k1").want(t, 201)
 	c := h.do("POST /Patient", patient("", ""), "Idempotency-Key: k2").want(t, 201)
+	h.do("POST /Patient", patient("", `,"active":true`), "Idempotency-Key: k1").want(t, 422)
 	if a.body != b.body || a.body == c.body {
 		t.Errorf("one key, one effect: %s %s %s", a.body, b.body, c.body)
 	}

@@ -33,7 +33,7 @@ func (s *Server) transaction(ctx context.Context, r *Request, root fhir.Node) (*
 	replies := make([]entryReply, len(entries))
 	var offset int64
 	if len(ops) > 0 {
-		res, err := s.parts.Store.Commit(ctx, &store.Transaction{ID: s.transactionID(r), Actor: r.Actor, Time: s.clock.Now(), Source: r.ID, Ops: ops})
+		res, err := s.CommitAll(ctx, r, ops)
 		if err != nil {
 			return nil, refusedOp(err, order)
 		}

@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"strings"
 
@@ -172,7 +170,7 @@ func (s *Server) check(ctx context.Context, res fhir.Node, typ string) error {
 
 // commit writes one op and answers as Prefer asks.
 func (s *Server) commit(ctx context.Context, r *Request, op store.Op) (*Reply, error) {
-	res, err := s.parts.Store.Commit(ctx, &store.Transaction{ID: s.transactionID(r), Actor: r.Actor, Time: s.clock.Now(), Source: r.ID, Ops: []store.Op{op}})
+	res, err := s.CommitAll(ctx, r, []store.Op{op})
 	if err != nil {
 		return nil, err
 	}
@@ -219,21 +217,6 @@ func told(out store.Outcome) (zh, en string) {
 		return "已创建", "created"
 	}
 	return "已更新", "updated"
-}
-
-// transactionID draws the id of a write. With Idempotency-Key it follows from
-// the key, so that a repeated request takes effect once.
-func (s *Server) transactionID(r *Request) string {
-	key := r.Header.Get("Idempotency-Key")
-	if key == "" {
-		return s.parts.NewID()
-	}
-	h := sha256.New()
-	for _, part := range []string{r.Actor, r.Method, r.Type, r.Target.ID, r.Query, key} {
-		_, _ = h.Write([]byte(part))
-		_, _ = h.Write([]byte{0})
-	}
-	return "key-" + hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // criteria strips what stands before the query in a conditional header.
