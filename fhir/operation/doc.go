@@ -21,6 +21,8 @@ type Parts struct {
 	Validator   *validate.Validator
 	Terminology *terminology.Service
 	FHIRPath    *lab.Lab
+	// Reindex indexes every current resource anew and tells how many are done.
+	Reindex func(ctx context.Context, progress func(resources int64)) error
 }
 
 // All returns every operation the parts allow.
@@ -31,6 +33,9 @@ func All(p Parts) []server.Operation {
 	}
 	if p.Terminology != nil {
 		ops = append(ops, terminologyOps(p.Terminology)...)
+	}
+	if p.Reindex != nil {
+		ops = append(ops, reindex(p.Reindex))
 	}
 	if p.FHIRPath != nil {
 		ops = append(ops, fhirPath(p.FHIRPath))

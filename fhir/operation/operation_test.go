@@ -43,7 +43,8 @@ func start(t *testing.T) string {
 	ran := make(chan error, 1)
 	go func() { ran <- st.Run(ctx) }()
 	s, err := server.New(server.Default(), server.Parts{Store: st, Model: m, Search: se, Log: slog.New(slog.DiscardHandler),
-		Operations: operation.All(operation.Parts{Validator: validate.New(m, fp, terms), Terminology: terms, FHIRPath: &lab.Lab{Engine: fp, Name: "test"}})})
+		Operations: operation.All(operation.Parts{Validator: validate.New(m, fp, terms), Terminology: terms, FHIRPath: &lab.Lab{Engine: fp, Name: "test"},
+			Reindex: func(ctx context.Context, progress func(int64)) error { return st.Reindex(ctx, se, progress) }})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,6 +245,24 @@ func TestValidate(t *testing.T) {
 	}
 	if status, _ := do("POST /Patient/$validate", `{"resourceType":"Observation"}`); status != 400 {
 		t.Errorf("other type: %d", status)
+	}
+}
+
+func TestReindex(t *testing.T) {
+	base := start(t)
+	resp, err := http.Post(base+"/$reindex", "application/fhir+json", nil)
+	if err != nil || resp.StatusCode != http.StatusAccepted {
+		t.Fatal(resp, err)
+	}
+	resp.Body.Close()
+	for at := resp.Header.Get("Content-Location"); resp.StatusCode == http.StatusAccepted; {
+		if resp, err = http.Get(at); err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("status %d", resp.StatusCode)
 	}
 }
 
