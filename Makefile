@@ -3,6 +3,8 @@ GO      ?= go
 BIN     := bin/qihuang
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 FUZZ    ?= 10s
+# packages whose tests also run under the race detector
+RACE    ?= ./fhir/store/machine ./fhir/store/memory ./fhir/jobs ./fhir/terminology ./fhir/search/... ./internal/...
 
 .PHONY: help build setup run test check bench cluster browser fuzz clean
 
@@ -20,7 +22,7 @@ run: setup ## start the whole data center on 127.0.0.1 with demo data
 	@$(BIN) serve --demo
 
 test: setup browser ## run every test (real Kafka protocol, ClickHouse engine, S3, browser)
-	@f=$$(mktemp); QIHUANG_FIGURES=$$f $(GO) tool gotestsum --format pkgname --hide-summary=skipped -- -timeout 20m ./...; code=$$?; sort $$f; rm -f $$f; exit $$code
+	@f=$$(mktemp); QIHUANG_FIGURES=$$f $(GO) tool gotestsum --format pkgname --hide-summary=skipped --rerun-fails=1 --rerun-fails-max-failures=4 --packages=./... -- -p 1 -timeout 20m; code=$$?; sort $$f; rm -f $$f; exit $$code
 
 browser: ## Chromium and a Chinese font for the page tests (Debian packages, needs root; else those tests are skipped)
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo '安装浏览器测试所需的 Debian 软件包：chromium fonts-noto-cjk' && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; } || echo '没有 chromium，页面测试将跳过'
@@ -33,11 +35,15 @@ check: ## the static gate: gofmt, vet, staticcheck, import law, race tests of th
 	@$(GO) test -race -timeout 15m $(RACE)
 	@$(MAKE) --no-print-directory fuzz FUZZ=$(FUZZ)
 
-fuzz: ## run each fuzz target for FUZZ (10s)
-	@$(GO) run ./internal/fuzzall -time $(FUZZ)
+fuzz: ## run each fuzz target for FUZZ (10s; off = only the seeds, which the tests run)
+	@[ "$(FUZZ)" = off ] || $(GO) run ./internal/fuzzall -time $(FUZZ)
 
 bench: setup ## print the product's figures as JSON lines
 	@$(BIN) bench
+
+cluster: ## the same hub on Apache Kafka, ClickHouse and MinIO (needs a Docker engine)
+	@docker info >/dev/null 2>&1 || { echo '没有可用的 Docker 引擎；集群各部分的地址也可以写进配置文件，见 configs/hub-cluster.yaml'; exit 1; }
+	docker compose -f configs/compose.yaml up --build
 
 clean: ## remove what was built (not data)
 	@rm -rf bin

@@ -30,3 +30,14 @@ func TestConfig_bad(t *testing.T) {
 		}
 	}
 }
+
+// TestClusterFile holds the cluster example to the keys the code knows.
+func TestClusterFile(t *testing.T) {
+	cfg, err := LoadConfig(filepath.Join("..", "..", "configs", "hub-cluster.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cfg.Kafka.Brokers) == 0 || cfg.ClickHouse.Address == "" || cfg.S3.Endpoint == "" || cfg.loopback() {
+		t.Errorf("the cluster example leaves a part embedded: %+v", cfg)
+	}
+}
