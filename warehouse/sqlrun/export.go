@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/qihuang-health/qihuang/fhir"
@@ -17,12 +16,13 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
-// filesName is the operation that answers manifests and files of exports.
-const filesName = "sql-export-files"
+// manifestName is the file below a job's address that lists the others.
+const manifestName = "manifest"
 
-// export is a finished one.
+// export is a job and, when it is done, its result: it implements
+// server.AsyncResult.
 type export struct {
-	id, owner    string
+	id           string
 	folder       string
 	tracking     string // clientTrackingId
 	begun, ended time.Time
@@ -53,14 +53,14 @@ func (s *Service) serveExport(ctx context.Context, srv *server.Server, r *server
 		return nil, err
 	}
 	s.forget()
-	e := &export{id: rand.Text(), owner: r.Actor, tracking: p.first("clientTrackingId")}
-	minOffset, base := r.MinOffset, r.Base
+	e := &export{id: rand.Text(), tracking: p.first("clientTrackingId")}
+	minOffset := r.MinOffset
 	id, err := srv.Jobs().Start("sql-export", r.Actor, func(ctx context.Context, progress func(string)) (any, error) {
 		if err := s.export(ctx, e, tasks, p, f, minOffset, progress); err != nil {
 			os.RemoveAll(e.folder)
 			return nil, err
 		}
-		return &server.Reply{Status: http.StatusSeeOther, Location: base + "/$" + filesName + "?export=" + e.id}, nil
+		return e, nil
 	})
 	if err != nil {
 		return nil, err
@@ -179,17 +179,15 @@ func (s *Service) Close() error {
 	return nil
 }
 
-// serveFile answers the manifest of an export, or one of its files.
-func (s *Service) serveFile(_ context.Context, _ *server.Server, r *server.Request) (*server.Reply, error) {
-	s.mu.Lock()
-	e := s.exports[r.Param("export")]
-	s.mu.Unlock()
-	if e == nil || e.owner != r.Actor {
-		return nil, fault.New(fault.NotFound, "no such export")
-	}
-	name := r.Param("file")
-	if name == "" {
-		return &server.Reply{Body: e.manifest(r.Base)}, nil
+// Answer leads to the manifest.
+func (e *export) Answer(_ *server.Request, at string) (*server.Reply, error) {
+	return &server.Reply{Status: http.StatusSeeOther, Location: at + "/" + manifestName}, nil
+}
+
+// File answers the manifest or one of the files.
+func (e *export) File(_ context.Context, r *server.Request, name string) (*server.Reply, error) {
+	if name == manifestName {
+		return &server.Reply{Body: e.manifest(r.Base + "/_async/" + r.Target.ID)}, nil
 	}
 	for _, f := range e.files {
 		if f.file == name {
@@ -203,21 +201,20 @@ func (s *Service) serveFile(_ context.Context, _ *server.Server, r *server.Reque
 	return nil, fault.New(fault.NotFound, "no such file")
 }
 
-// manifest is the answer of a finished export.
-func (e *export) manifest(base string) []byte {
+// manifest lists the files of an export whose job is at an address.
+func (e *export) manifest(at string) []byte {
 	type part = map[string]any
 	list := []part{{"name": "exportId", "valueString": e.id}}
 	if e.tracking != "" {
 		list = append(list, part{"name": "clientTrackingId", "valueString": e.tracking})
 	}
-	at := base + "/$" + filesName + "?export=" + e.id
-	list = append(list, part{"name": "status", "valueCode": "completed"}, part{"name": "location", "valueUri": at},
+	list = append(list, part{"name": "status", "valueCode": "completed"}, part{"name": "location", "valueUri": at + "/" + manifestName},
 		part{"name": "exportStartTime", "valueInstant": e.begun.UTC().Format("2006-01-02T15:04:05.000Z07:00")},
 		part{"name": "exportEndTime", "valueInstant": e.ended.UTC().Format("2006-01-02T15:04:05.000Z07:00")},
 		part{"name": "exportDuration", "valueInteger": int(e.ended.Sub(e.begun) / time.Second)})
 	for _, f := range e.files {
 		list = append(list, part{"name": "output", "part": []part{{"name": "name", "valueString": f.name},
-			{"name": "location", "valueUri": at + "&file=" + url.QueryEscape(strings.TrimSpace(f.file))}}})
+			{"name": "location", "valueUri": at + "/" + url.PathEscape(f.file)}}})
 	}
 	b, _ := json.Marshal(part{"resourceType": "Parameters", "parameter": list}) // plain values always marshal
 	return b

@@ -22,8 +22,7 @@ func (s *Service) Operations() []server.Operation {
 			Instances: []string{viewType}, Formats: true, Async: true, Run: s.serveExport}
 	}
 	return []server.Operation{run("sql-run"), run("viewdefinition-run"), run("sqlquery-run"), run("run"),
-		export("sql-export"), export("viewdefinition-export"), export("sqlquery-export"), export("export-view"),
-		{Name: filesName, System: true, Formats: true, Run: s.serveFile}}
+		export("sql-export"), export("viewdefinition-export"), export("sqlquery-export"), export("export-view")}
 }
 
 const viewType = "ViewDefinition"

@@ -251,16 +251,17 @@ func TestExport(t *testing.T) {
 	if status != 303 {
 		t.Fatal(status, body)
 	}
-	status, _, manifest := h.do("GET", header.Get("Location"), "")
+	at := header.Get("Location")
+	status, _, manifest := h.do("GET", at, "")
 	if status != 200 || !strings.Contains(manifest, `"valueCode":"completed"`) || !strings.Contains(manifest, `"valueString":"t1"`) || strings.Count(manifest, `"name":"output"`) != 2 {
 		t.Fatal(status, manifest)
 	}
-	status, header, body = h.do("GET", header.Get("Location")+"&file=mine.csv", "")
+	status, header, body = h.do("GET", strings.TrimSuffix(at, "manifest")+"mine.csv", "")
 	if status != 200 || body != "id,g\na,male\nb,female\n" || !strings.HasPrefix(header.Get("Content-Type"), "text/csv") {
 		t.Error(status, body)
 	}
-	for _, bad := range []string{"/$sql-export-files?export=nope", "/$sql-export?_format=fhir"} {
-		if status, _, _ := h.do("POST", bad, genders); status != 404 && status != 400 {
+	for _, bad := range []string{"/_async/nope/manifest", "/$sql-export?_format=fhir"} {
+		if status, _, _ := h.do("POST", bad, genders); status != 404 && status != 400 && status != 405 {
 			t.Errorf("%s: %d", bad, status)
 		}
 	}
