@@ -17,7 +17,7 @@ import (
 
 // run starts every part that works on its own; each ends when ctx does.
 func (h *hub) run(ctx context.Context, group *errgroup.Group) {
-	parts := []func(context.Context) error{h.store.Run, h.letters.Run, h.inbound.Run, h.changes.Run, h.sink.Run, h.mllp.Run, h.seedGuide}
+	parts := []func(context.Context) error{h.store.Run, h.letters.Run, h.inbound.Run, h.changes.Run, h.sink.Run, h.snapshots, h.mllp.Run, h.seedGuide}
 	if h.engine != nil {
 		parts = append(parts, h.engine.Run)
 	}
@@ -32,20 +32,25 @@ func (h *hub) ready() bool { return h.store.Ready() && h.sink.Ready() }
 
 // parts tells how each component is, for the first page.
 func (h *hub) parts(context.Context) []console.Part {
-	kafka := "内置"
-	if !h.kafka.Embedded() {
-		kafka = "集群"
-	}
 	use, rows := h.store.Usage(), h.sink.Stats()
 	warehouse := fmt.Sprintf("已写 %s 行", web.Count(rows.Rows))
 	if rows.Error != "" {
 		warehouse = "正在重试"
 	}
 	return []console.Part{
-		{Name: "日志 Kafka", Address: strings.Join(h.kafka.Brokers(), ", "), Note: kafka, OK: true},
+		{Name: "日志 Kafka", Address: strings.Join(h.kafka.Brokers(), ", "), Note: kind(h.kafka.Embedded()), OK: true},
 		{Name: "FHIR 资源库", Address: h.dir("fhir"), Note: "磁盘 " + web.Bytes(use.Disk), OK: h.store.Ready()},
+		{Name: "对象存储 S3", Address: h.blobs.Endpoint, Note: kind(h.blobs.Embedded()), OK: true},
 		{Name: "数据仓库 ClickHouse", Address: h.cfg.addr(h.cfg.Ports.ClickHouse), Note: warehouse, OK: rows.Error == ""},
 	}
+}
+
+// kind says whether a part is in this installation or another's.
+func kind(embedded bool) string {
+	if embedded {
+		return "内置"
+	}
+	return "集群"
 }
 
 // secret returns 32 random bytes kept in the data folder.

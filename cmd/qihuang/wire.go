@@ -15,8 +15,10 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/patch"
 	"github.com/qihuang-health/qihuang/fhir/search"
+	"github.com/qihuang-health/qihuang/fhir/store/backup"
 	"github.com/qihuang-health/qihuang/fhir/store/pebble"
 	"github.com/qihuang-health/qihuang/fhir/terminology"
+	"github.com/qihuang-health/qihuang/internal/blob"
 	"github.com/qihuang-health/qihuang/internal/clock"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/pipeline/changes"
@@ -51,6 +53,8 @@ type hub struct {
 	changes *changes.Publisher
 	mllp    *mllp.Listener
 
+	blobs     *blob.Store
+	backup    *backup.Backup
 	warehouse *database
 	engine    *engine.Supervisor // nil with a configured ClickHouse
 	sink      *sink.Sink
@@ -75,7 +79,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (h *hub, err error)
 		name string
 		run  func(context.Context) error
 	}{
-		{"data folder", h.openData}, {"kafka", h.openKafka}, {"FHIR definitions", h.openKnowledge}, {"repository", h.openStore}, {"inbound", h.openInbound}, {"warehouse", h.openWarehouse},
+		{"data folder", h.openData}, {"kafka", h.openKafka}, {"FHIR definitions", h.openKnowledge}, {"repository", h.openStore}, {"object store", h.openBlobs}, {"inbound", h.openInbound}, {"warehouse", h.openWarehouse},
 	} {
 		if err := step.run(ctx); err != nil {
 			return h, fmt.Errorf("open %s: %w", step.name, err)
