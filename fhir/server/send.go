@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/klauspost/compress/gzip"
@@ -47,14 +48,23 @@ func (s *Server) stream(c *gin.Context, rep *Reply) error {
 		h["Content-Encoding"] = []string{"gzip"}
 		w = z
 	}
+	// A stream holds a state of the repository: a client that stops reading may
+	// not hold it longer than an interaction lasts. An error leaves the deadline
+	// to refuse, which cuts the connection with it.
+	rc := http.NewResponseController(c.Writer)
+	_ = rc.SetWriteDeadline(time.Now().Add(s.cfg.Timeout)) // unsupported by test recorders
 	buf := bufio.NewWriterSize(w, 32<<10)
 	if err := rep.Stream(buf); err != nil {
 		z.drop()
 		delete(h, "Content-Encoding")
+		if !c.Writer.Written() {
+			_ = rc.SetWriteDeadline(time.Time{})
+		}
 		return err
 	}
 	_ = buf.Flush() // the client went away: nobody is left to tell
 	z.close()
+	_ = rc.SetWriteDeadline(time.Time{}) // the next request on the connection has its own
 	return nil
 }
 
