@@ -15,14 +15,11 @@ import (
 	"github.com/qihuang-health/qihuang/web"
 )
 
-// csp lets pages run only our own scripts; charts set styles from script.
-const csp = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'self'; form-action 'self'; base-uri 'self'"
-
 // Mount adds the pages and the console API to r.
 func (c *Console) Mount(r gin.IRouter) {
 	r.GET("/static/*path", c.static)
 	p := r.Group("/", func(g *gin.Context) {
-		g.Header("Content-Security-Policy", csp)
+		g.Header("Content-Security-Policy", web.Policy)
 		g.Header("X-Content-Type-Options", "nosniff")
 		g.Header("Referrer-Policy", "same-origin")
 	})
@@ -38,25 +35,8 @@ func (c *Console) Mount(r gin.IRouter) {
 	p.POST("/api/dead-letters/:id/replay", c.replay)
 }
 
-// Page is what the shared layout needs.
-type Page struct {
-	Title, Version, ZoneName string
-	Local                    bool
-	Menu                     []Link
-}
-
-// Link is one entry of the main menu.
-type Link struct {
-	URL, Name string
-	Current   bool
-}
-
-func (c *Console) page(title, current string) Page {
-	menu := []Link{{URL: "/", Name: "运行情况"}, {URL: "/console/dead-letters", Name: "待修复消息"}}
-	for i := range menu {
-		menu[i].Current = menu[i].URL == current
-	}
-	return Page{Title: title, Version: c.cfg.Version, ZoneName: c.cfg.Zone.String(), Local: c.cfg.Local, Menu: menu}
+func (c *Console) page(title, current string) web.Page {
+	return web.NewPage(title, c.cfg.Version, c.cfg.Zone, c.cfg.Local, current)
 }
 
 func (c *Console) render(g *gin.Context, name string, data any) {
@@ -69,7 +49,7 @@ func (c *Console) render(g *gin.Context, name string, data any) {
 
 func (c *Console) home(g *gin.Context) {
 	c.render(g, "home", struct {
-		Page
+		web.Page
 		Status        board
 		Charts        []Chart
 		Base, SQLBase string
@@ -135,7 +115,7 @@ func (c *Console) lettersPage(g *gin.Context) {
 		return
 	}
 	c.render(g, "deadletters", struct {
-		Page
+		web.Page
 		Items []*pipeline.DeadLetter
 		Total int64
 	}{c.page("待修复消息", "/console/dead-letters"), items, int64(total)})

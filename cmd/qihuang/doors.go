@@ -7,6 +7,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/adapters/his"
 	"github.com/qihuang-health/qihuang/apps/console"
+	"github.com/qihuang-health/qihuang/apps/supervision"
 	"github.com/qihuang-health/qihuang/pipeline"
 	"github.com/qihuang-health/qihuang/pipeline/inbound"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
@@ -23,6 +24,11 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 		return err
 	}
 	c.Mount(r)
+	watch, err := supervision.New(supervision.Config{Version: version, Local: h.cfg.loopback()}, h.measures, h.warehouse, h.clock.Now, h.log)
+	if err != nil {
+		return err
+	}
+	watch.Mount(r)
 	return nil
 }
 
