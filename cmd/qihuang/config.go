@@ -13,6 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/warehouse/gateway"
 )
 
 // Config is the hub's one configuration file. Every part has a working default,
@@ -62,6 +63,8 @@ type ClickHouseConfig struct {
 	Password string `yaml:"password"`
 	Memory   int64  `yaml:"memoryMB"` // cap of the embedded engine; 0 = a share of the machine
 	Library  string `yaml:"library"`  // libchdb.so; "" = the set-up's cache
+
+	Users []gateway.User `yaml:"users"` // of the SQL port; none = everybody on this machine
 }
 
 // S3Config names the blob store; without an endpoint one is embedded.
@@ -84,7 +87,7 @@ func Default() Config {
 	return Config{Data: "./data", Listen: "127.0.0.1", Log: LogConfig{Level: "info"},
 		Ports:      Ports{HTTP: 8080, MLLP: 2575, ClickHouse: 8123, Kafka: 9092, S3: 9000},
 		Kafka:      KafkaConfig{Brokers: []string{}, Prefix: "qihuang.", Partitions: 2, Replication: -1},
-		ClickHouse: ClickHouseConfig{Database: "qihuang", User: "default"},
+		ClickHouse: ClickHouseConfig{Database: "qihuang", User: "default", Users: []gateway.User{}},
 		S3:         S3Config{Bucket: "qihuang"}, FHIR: FHIRConfig{Validation: "structure"}}
 }
 

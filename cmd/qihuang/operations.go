@@ -21,12 +21,8 @@ import (
 
 // operations are the named operations of /fhir.
 func (h *hub) operations(v *validate.Validator) ([]server.Operation, error) {
-	addr := h.cfg.ClickHouse.Address
-	if addr == "" {
-		addr = h.cfg.addr(h.cfg.Ports.ClickHouse)
-	}
 	sql, err := sqlrun.New(sqlrun.Default(), sqlrun.Parts{Store: h.store, Search: h.search, Paths: h.paths, Views: conformance.Views(),
-		SQL: &sqlrun.ClickHouse{URL: "http://" + addr, User: h.cfg.ClickHouse.User, Password: h.cfg.ClickHouse.Password}, Now: h.clock.Now})
+		SQL: &sqlrun.ClickHouse{URL: "http://" + h.cfg.ClickHouse.Address, User: h.cfg.ClickHouse.User, Password: h.cfg.ClickHouse.Password}, Now: h.clock.Now})
 	if err != nil {
 		return nil, err
 	}

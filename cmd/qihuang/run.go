@@ -21,6 +21,9 @@ func (h *hub) run(ctx context.Context, group *errgroup.Group) {
 	if h.engine != nil {
 		parts = append(parts, h.engine.Run)
 	}
+	if h.gateway != nil {
+		parts = append(parts, h.gateway)
+	}
 	for _, part := range parts {
 		group.Go(func() error { return part(ctx) })
 	}

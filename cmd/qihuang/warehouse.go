@@ -14,14 +14,19 @@ import (
 // openWarehouse prepares the engine's child process (unless a ClickHouse is
 // configured), the connection and the sink. Nothing here waits for the engine.
 func (h *hub) openWarehouse(context.Context) (err error) {
-	addr := h.cfg.ClickHouse.Address
-	if addr == "" {
-		addr = h.cfg.addr(h.cfg.Ports.ClickHouse)
-		if err := h.prepareEngine(addr); err != nil {
+	ch := &h.cfg.ClickHouse
+	if ch.Address == "" {
+		if ch.Address, ch.Password, err = h.engineAddress(); err != nil {
+			return err
+		}
+		if err := h.prepareEngine(ch.Address, ch.Password); err != nil {
 			return err
 		}
 	}
-	if h.warehouse, err = openDatabase(h.cfg.ClickHouse, addr); err != nil {
+	if err := h.openGateway(); err != nil {
+		return err
+	}
+	if h.warehouse, err = openDatabase(*ch, ch.Address); err != nil {
 		return err
 	}
 	h.onClose(h.warehouse.conn.Close)
@@ -35,7 +40,7 @@ func (h *hub) openWarehouse(context.Context) (err error) {
 	return err
 }
 
-func (h *hub) prepareEngine(addr string) error {
+func (h *hub) prepareEngine(addr, secret string) error {
 	lib := h.cfg.ClickHouse.Library
 	if lib == "" {
 		path, ok := fetch.LibraryPath("")
@@ -46,6 +51,7 @@ func (h *hub) prepareEngine(addr string) error {
 	}
 	cfg := engine.Default()
 	cfg.Library, cfg.Data, cfg.Listen, cfg.Databases = lib, h.dir("clickhouse"), addr, []string{h.cfg.ClickHouse.Database}
+	cfg.Secret = secret
 	if h.cfg.ClickHouse.Memory > 0 {
 		cfg.Memory = h.cfg.ClickHouse.Memory << 20
 	}

@@ -56,7 +56,8 @@ type hub struct {
 	blobs     *blob.Store
 	backup    *backup.Backup
 	warehouse *database
-	engine    *engine.Supervisor // nil with a configured ClickHouse
+	engine    *engine.Supervisor          // nil with a configured ClickHouse
+	gateway   func(context.Context) error // the analysts' door; nil without users
 	sink      *sink.Sink
 	measures  *measures.Catalogue
 
