@@ -3,6 +3,7 @@ package supervision
 import (
 	"context"
 	"errors"
+	"html/template"
 	"net/http"
 	"net/url"
 	"time"
@@ -88,7 +89,7 @@ func (a *App) scope(g *gin.Context) (s scope, err error) {
 	if s.From == "" {
 		s.From = today.AddDate(0, 0, -29).Format(time.DateOnly)
 	}
-	s.Query = url.Values{"from": {s.From}, "to": {s.To}, "org": {s.Org}}.Encode()
+	s.Query = template.URL(url.Values{"from": {s.From}, "to": {s.To}, "org": {s.Org}}.Encode())
 	if s.Scope.From, _, err = measures.Day(s.From); err != nil {
 		return s, err
 	}

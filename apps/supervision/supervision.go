@@ -46,8 +46,9 @@ type hall struct{ Key, Name string }
 // scope is what the filter form shows; it stands in the URL, so that pages can
 // be shared and "back" keeps it.
 type scope struct {
-	Path, From, To, Org, Query, Fresh string
-	Halls                             []hall
+	Path, From, To, Org, Fresh string
+	Query                      template.URL // the filter, encoded
+	Halls                      []hall
 	measures.Scope
 }
 
