@@ -63,6 +63,7 @@ type Sink struct {
 	tables  []*table           // of views, in order of name
 	byType  map[string][]*feed // resource type → views that read it
 	views   map[string]*views.View
+	stale   []string // tables to rebuild beside the arriving changes
 
 	write sync.Mutex // one batch at a time: rollups read what batches wrote
 	high  uint64     // highest change sequence written
@@ -137,7 +138,11 @@ func (s *Sink) Run(ctx context.Context) error {
 	s.mu.Lock()
 	s.ready = true
 	s.mu.Unlock()
-	return s.cluster.Consume(ctx, Group, kafka.Changes, s.consume)
+	var beside sync.WaitGroup
+	beside.Go(func() { s.backfill(ctx) })
+	err := s.cluster.Consume(ctx, Group, kafka.Changes, s.consume)
+	beside.Wait()
+	return err
 }
 
 // until tries fn until it works or ctx ends, whose error it returns.

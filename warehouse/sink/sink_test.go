@@ -17,6 +17,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/pipeline/changes"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
 	"github.com/qihuang-health/qihuang/warehouse/engine"
@@ -70,6 +71,12 @@ func (b *bench) sink() (*Sink, func()) {
 	for _, v := range conformance.Views() {
 		views = append(views, v)
 	}
+	return b.sinkOf(views...)
+}
+
+// sinkOf is sink with other views.
+func (b *bench) sinkOf(views ...[]byte) (*Sink, func()) {
+	b.Helper()
 	cfg := Default()
 	cfg.Retry = 50 * time.Millisecond
 	s, err := New(cfg, b.conn, b.cluster, b.paths, views, slog.New(slog.DiscardHandler))
@@ -241,6 +248,49 @@ func TestKillNine(t *testing.T) {
 	}
 	if b.engine.Restarts() == 0 {
 		t.Error("the engine was never killed: the test proves nothing")
+	}
+}
+
+// TestRebuild changes a view between runs: a column more, then one of another
+// type. Old resources have the new values, and nothing is lost or doubled.
+func TestRebuild(t *testing.T) {
+	b := setUp(t)
+	view := func(columns string) []byte {
+		return []byte(`{"resourceType":"ViewDefinition","name":"patient","status":"active","resource":"Patient","select":[{"column":[{"name":"id","path":"getResourceKey()","type":"string"}` + columns + `]}]}`)
+	}
+	person := func(i int, version int64) kafka.Record {
+		id := fmt.Sprintf("p%d", i)
+		return b.change("Patient", id, version, fmt.Sprintf(`{"resourceType":"Patient","id":"%s","gender":"male","birthDate":"19%02d-01-01"}`, id, i%90+10))
+	}
+	var many []kafka.Record
+	for i := range 6000 { // more than a page
+		many = append(many, person(i, 1))
+	}
+	_, stop := b.sinkOf(view(""))
+	b.publish(many...)
+	b.await("SELECT count() FROM qihuang.patient", "6000")
+	stop()
+
+	more := view(`,{"name":"gender","path":"gender","type":"code"},{"name":"born","path":"birthDate","type":"string"}`)
+	s, stop := b.sinkOf(more)
+	b.publish(person(0, 2), b.change("Patient", "p1", 2, ""))
+	b.await("SELECT countIf(gender = 'male' AND born LIKE '19%') FROM qihuang.patient FINAL", "5999")
+	if err := s.Rebuild(t.Context(), "nope"); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("unknown table: %v", err)
+	}
+	stop()
+
+	_, stop = b.sinkOf(view(`,{"name":"born","path":"birthDate","type":"date"}`))
+	defer stop()
+	b.await("SELECT toTypeName(any(born)) FROM qihuang.patient FINAL", "Nullable(Date32)")
+	b.publish(person(7000, 1))
+	b.await("SELECT count() FROM qihuang.patient FINAL", "6000")
+	b.await("SELECT count() FROM system.columns WHERE database = 'qihuang' AND table = 'patient' AND name = 'gender'", "0")
+	if got := b.ask("SELECT countIf(toYear(born) >= 1910) FROM qihuang.patient FINAL"); got != "6000" {
+		t.Errorf("dates %s", got)
+	}
+	if got := b.ask("SELECT count() FROM system.tables WHERE database = 'qihuang' AND name LIKE '%new%'"); got != "0" {
+		t.Errorf("left over: %s", got)
 	}
 }
 

@@ -136,10 +136,24 @@ func (t *table) insert() string {
 }
 
 // prepare makes database and tables, and adds columns that a newer view has.
+//
+// A table whose column has another type is rebuilt before anything is written.
 func (s *Sink) prepare(ctx context.Context) error {
+	changed, stale, err := s.drift(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range stale {
+		if !slices.Contains(s.stale, name) {
+			s.stale = append(s.stale, name)
+		}
+	}
 	ddl := []string{"CREATE DATABASE IF NOT EXISTS `" + s.cfg.Database + "`", landingDDL(s.landing), positionDDL(s.cfg.Database), rollupDDL(s.cfg.Database)}
 	for _, t := range s.tables {
 		ddl = append(ddl, t.create())
+		if slices.Contains(changed, t.name) {
+			continue
+		}
 		for i, c := range t.columns {
 			at := "FIRST"
 			if i > 0 {
@@ -153,7 +167,16 @@ func (s *Sink) prepare(ctx context.Context) error {
 			return fmt.Errorf("%.60s: %w", q, err)
 		}
 	}
-	return s.conn.QueryRow(ctx, "SELECT max(seq) FROM "+s.landing.path()).Scan(&s.high)
+	if err := s.conn.QueryRow(ctx, "SELECT max(seq) FROM "+s.landing.path()).Scan(&s.high); err != nil {
+		return err
+	}
+	for _, name := range changed {
+		s.log.Info("a view's column has another type: rebuilding its table", "table", name)
+		if err := s.Rebuild(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func landingDDL(t *table) string {
