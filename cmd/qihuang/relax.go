@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"time"
+)
+
+// relax gives memory back to the machine when a busy time is over: the hub
+// shares it with the clinic.
+func (h *hub) relax(ctx context.Context) error {
+	const quiet = 5 * time.Second
+	busy, last := false, h.store.Applied()
+	tick := time.NewTicker(quiet)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		now := h.store.Applied()
+		if now-last > 10 { // the demo's trickle is not busy
+			busy, last = true, now
+			continue
+		}
+		last = now
+		if !busy {
+			continue
+		}
+		busy = false
+		debug.FreeOSMemory()
+		if h.engine == nil {
+			continue
+		}
+		if err := h.warehouse.conn.Exec(ctx, "SYSTEM JEMALLOC PURGE"); err != nil && ctx.Err() == nil {
+			h.log.DebugContext(ctx, "engine keeps its memory", "error", err)
+		}
+	}
+}
