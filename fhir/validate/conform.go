@@ -238,10 +238,10 @@ func (w *walk) typeAllowed(it item, r *rule) bool {
 // values checks fixed, pattern, length and bounds.
 func (w *walk) values(n fhir.Node, r *rule) {
 	if r.fixed.Exists() && !equal(r.fixed, n) {
-		w.report(n, finding{code: "value", key: "fixed-value", zh: w.by("此处的值必须是 " + quote(string(r.fixed.Raw()))), en: w.byEN("the value must be " + quote(string(r.fixed.Raw())))})
+		w.report(n, finding{code: "value", key: "fixed-value", zh: w.by("此处的值必须是 " + clip(string(r.fixed.Raw()))), en: w.byEN("the value must be " + clip(string(r.fixed.Raw())))})
 	}
 	if r.pattern.Exists() && !matches(r.pattern, n) {
-		w.report(n, finding{code: "value", key: "pattern-value", zh: w.by("此处的值必须包含 " + quote(string(r.pattern.Raw()))), en: w.byEN("the value must contain " + quote(string(r.pattern.Raw())))})
+		w.report(n, finding{code: "value", key: "pattern-value", zh: w.by("此处的值必须包含 " + clip(string(r.pattern.Raw()))), en: w.byEN("the value must contain " + clip(string(r.pattern.Raw())))})
 	}
 	if r.maxLen > 0 && len([]rune(n.Str())) > r.maxLen {
 		most := strconv.Itoa(r.maxLen)

@@ -79,9 +79,12 @@ func (w *walk) push(name string, index int) {
 func (w *walk) pop() { w.path = w.path[:len(w.path)-1] }
 
 // quote shortens a value for a message.
-func quote(s string) string {
+func quote(s string) string { return strconv.Quote(clip(s)) }
+
+// clip shortens a text for a message.
+func clip(s string) string {
 	if r := []rune(s); len(r) > 60 {
-		s = string(r[:60]) + "…"
+		return string(r[:60]) + "…"
 	}
-	return strconv.Quote(s)
+	return s
 }

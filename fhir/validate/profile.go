@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,6 +42,7 @@ type rule struct {
 	slices   []*rule
 	children []*rule
 	expanded bool
+	shortcut bool // types are those named by shortcuts (valueQuantity)
 	touched  bool // a differential states something here or below
 }
 
@@ -183,10 +185,25 @@ func (r *rule) choice(name, slice string) (*rule, string) {
 	if el == nil || !el.Choice || ref == nil {
 		return nil, ""
 	}
+	c := r.child(el.Name)
 	if slice == "" {
 		slice = name
 	}
-	return r.child(el.Name), slice
+	c.only(*ref)
+	return c, slice
+}
+
+// only limits a choice to the types that differentials name by the shortcut
+// valueQuantity: the official snapshots leave no other type there. Slicing or
+// types that are stated go before.
+func (r *rule) only(ref definitions.TypeRef) {
+	if r.slicing != nil || len(r.types) > 0 && !r.shortcut {
+		return
+	}
+	r.shortcut = true
+	if !slices.ContainsFunc(r.types, func(t definitions.TypeRef) bool { return t.Code == ref.Code }) {
+		r.types = append(slices.Clip(r.types), ref)
+	}
 }
 
 // sliceNamed returns the slice of that name, made as a copy of the element; a
