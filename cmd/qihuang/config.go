@@ -30,6 +30,8 @@ type Config struct {
 	ClickHouse ClickHouseConfig `yaml:"clickhouse"`
 	S3         S3Config         `yaml:"s3"`
 	FHIR       FHIRConfig       `yaml:"fhir"`
+
+	Housekeeping HousekeepingConfig `yaml:"housekeeping"`
 }
 
 // LogConfig says how the hub logs. No health data is ever logged.
@@ -88,7 +90,8 @@ func Default() Config {
 		Ports:      Ports{HTTP: 8080, MLLP: 2575, ClickHouse: 8123, Kafka: 9092, S3: 9000},
 		Kafka:      KafkaConfig{Brokers: []string{}, Prefix: "qihuang.", Partitions: 2, Replication: -1},
 		ClickHouse: ClickHouseConfig{Database: "qihuang", User: "default", Users: []gateway.User{}},
-		S3:         S3Config{Bucket: "qihuang"}, FHIR: FHIRConfig{Validation: "structure"}}
+		S3:         S3Config{Bucket: "qihuang"}, FHIR: FHIRConfig{Validation: "structure"},
+		Housekeeping: HousekeepingConfig{Snapshot: "@hourly", Keep: 3, Optimize: "0 4 * * *"}}
 }
 
 // LoadConfig reads a YAML file over the defaults; unknown keys are errors.
@@ -126,6 +129,9 @@ func (c Config) Validate() error {
 	case "off", "structure", "full":
 	default:
 		return fault.New(fault.Invalid, "配置 fhir.validation 应为 off、structure 或 full，现为 %q", c.FHIR.Validation)
+	}
+	if err := c.Housekeeping.validate(); err != nil {
+		return err
 	}
 	_, err := c.zone()
 	return err

@@ -17,7 +17,7 @@ import (
 
 // run starts every part that works on its own; each ends when ctx does.
 func (h *hub) run(ctx context.Context, group *errgroup.Group) {
-	parts := []func(context.Context) error{h.store.Run, h.letters.Run, h.inbound.Run, h.changes.Run, h.sink.Run, h.snapshots, h.mllp.Run, h.seedGuide, h.relax}
+	parts := []func(context.Context) error{h.store.Run, h.letters.Run, h.inbound.Run, h.changes.Run, h.sink.Run, h.keepHouse, h.mllp.Run, h.seedGuide, h.relax}
 	if h.engine != nil {
 		parts = append(parts, h.engine.Run)
 	}
@@ -43,7 +43,7 @@ func (h *hub) parts(context.Context) []console.Part {
 	return []console.Part{
 		{Name: "日志 Kafka", Address: strings.Join(h.kafka.Brokers(), ", "), Note: kind(h.kafka.Embedded()), OK: true},
 		{Name: "FHIR 资源库", Address: h.dir("fhir"), Note: "磁盘 " + web.Bytes(use.Disk), OK: h.store.Ready()},
-		{Name: "对象存储 S3", Address: h.blobs.Endpoint, Note: kind(h.blobs.Embedded()), OK: true},
+		{Name: "对象存储 S3", Address: h.blobs.Endpoint, Note: kind(h.blobs.Embedded()) + "，" + h.keeper.note(h.zone), OK: true},
 		{Name: "数据仓库 ClickHouse", Address: h.cfg.addr(h.cfg.Ports.ClickHouse), Note: warehouse, OK: rows.Error == ""},
 	}
 }

@@ -52,9 +52,11 @@ type hub struct {
 	inbound *inbound.Queue
 	changes *changes.Publisher
 	mllp    *mllp.Listener
+	records *kafka.Log // the transactions
 
 	blobs     *blob.Store
 	backup    *backup.Backup
+	keeper    *housekeeper
 	warehouse *database
 	engine    *engine.Supervisor          // nil with a configured ClickHouse
 	gateway   func(context.Context) error // the analysts' door; nil without users
@@ -80,7 +82,8 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (h *hub, err error)
 		name string
 		run  func(context.Context) error
 	}{
-		{"data folder", h.openData}, {"kafka", h.openKafka}, {"FHIR definitions", h.openKnowledge}, {"repository", h.openStore}, {"object store", h.openBlobs}, {"inbound", h.openInbound}, {"warehouse", h.openWarehouse},
+		{"data folder", h.openData}, {"kafka", h.openKafka}, {"FHIR definitions", h.openKnowledge}, {"object store", h.openBlobs},
+		{"repository", h.openStore}, {"inbound", h.openInbound}, {"warehouse", h.openWarehouse}, {"housekeeping", h.openHousekeeping},
 	} {
 		if err := step.run(ctx); err != nil {
 			return h, fmt.Errorf("open %s: %w", step.name, err)
@@ -126,10 +129,18 @@ func (h *hub) openKafka(ctx context.Context) (err error) {
 	cfg.Brokers, cfg.Prefix, cfg.InboundPartitions, cfg.Replication = h.cfg.Kafka.Brokers, h.cfg.Kafka.Prefix, h.cfg.Kafka.Partitions, h.cfg.Kafka.Replication
 	cfg.Host, cfg.Port = h.cfg.Listen, h.cfg.Ports.Kafka+h.cfg.PortOffset
 	if h.kafka, err = kafka.Open(ctx, cfg, h.log); err != nil {
-		return err
+		return portTaken(err, h.cfg.addr(h.cfg.Ports.Kafka))
 	}
 	h.onClose(h.kafka.Close)
 	return nil
+}
+
+// portTaken explains an address that another program listens on.
+func portTaken(err error, addr string) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fault.New(fault.Unavailable, "端口 %s 已被占用；用 --port-offset 平移，或停止占用它的程序：%w", addr, err)
+	}
+	return err
 }
 
 func (h *hub) openKnowledge(context.Context) (err error) {
@@ -137,13 +148,12 @@ func (h *hub) openKnowledge(context.Context) (err error) {
 	return err
 }
 
-func (h *hub) openStore(ctx context.Context) error {
-	log, err := h.kafka.Log(ctx)
-	if err != nil {
+func (h *hub) openStore(ctx context.Context) (err error) {
+	if h.records, err = h.kafka.Log(ctx); err != nil {
 		return err
 	}
 	cfg := pebble.Default(h.dir("fhir"))
-	cfg.Config.Log, cfg.Indexer, cfg.Clock, cfg.Logger = log, h.search, h.clock, h.log
+	cfg.Config.Log, cfg.Indexer, cfg.Clock, cfg.Logger = h.records, h.search, h.clock, h.log
 	cfg.Patcher = patch.New(h.paths)
 	if h.store, err = pebble.Open(cfg); err != nil {
 		return err
