@@ -6,7 +6,7 @@ FUZZ    ?= 10s
 # packages whose tests also run under the race detector
 RACE    ?= ./fhir/store/machine ./fhir/store/memory ./fhir/jobs ./fhir/terminology ./fhir/search/... ./internal/...
 
-.PHONY: help build setup run test check bench cluster browser fuzz clean
+.PHONY: help build setup run test check bench cluster browser clients fuzz clean
 
 help: ## explain the words
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -21,11 +21,14 @@ setup: ## fetch what the hub needs (ClickHouse engine library, page scripts), ch
 run: setup ## start the whole data center on 127.0.0.1 with demo data
 	@$(BIN) serve --demo
 
-test: setup browser ## run every test (real Kafka protocol, ClickHouse engine, S3, browser)
+test: setup browser clients ## run every test (real Kafka protocol, ClickHouse engine, S3, browser)
 	@f=$$(mktemp); QIHUANG_FIGURES=$$f $(GO) tool gotestsum --format pkgname --hide-summary=skipped --rerun-fails=1 --rerun-fails-max-failures=4 --packages=./... -- -p 1 -timeout 20m; code=$$?; sort $$f; rm -f $$f; exit $$code
 
 browser: ## Chromium and a Chinese font for the page tests (Debian packages, needs root; else those tests are skipped)
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo '安装浏览器测试所需的 Debian 软件包：chromium fonts-noto-cjk' && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; } || echo '没有 chromium，页面测试将跳过'
+
+clients: ## independent FHIR clients for the black-box tests (npm packages; without npm those tests are skipped)
+	@cd conformance/clients && { [ -d node_modules ] || npm ci --silent --no-audit --no-fund; } || echo '装不上 npm 客户端包，相关测试将跳过'
 
 check: ## the static gate: gofmt, vet, staticcheck, import law, race tests of the concurrent core, short fuzzing
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
