@@ -27,6 +27,10 @@ func herbs(from, to string) error {
 	if err := load(from, "herbs.json", &t); err != nil {
 		return err
 	}
+	uses, err := formulaUses(from)
+	if err != nil {
+		return err
+	}
 	cs := &codeSystem{ID: "herb", Version: "CHP2020", Name: "TCMHerb", Title: "中药饮片（药典名）", Content: "fragment",
 		Description: "国家编码 GB/T 31774 的代码表没有公开来源，所以这里以药典正名本身作代码，不自造编号。剂量为成人每日煎服克数。",
 		Purpose:     "《中国药典》2020 年版数据取自二手来源；现行为 2025 年版，临床使用前须由药师核对。未经临床审核。",
@@ -72,7 +76,26 @@ func herbs(from, to string) error {
 		add("source", h.Sources...)
 		cs.Concept = append(cs.Concept, out)
 	}
+	slices.SortStableFunc(cs.Concept, func(a, b concept) int { return uses[b.Code] - uses[a.Code] })
 	return cs.write(to)
+}
+
+// formulaUses counts the formulas of SZJG/T 38.2 that name a herb: the common
+// herbs come first in lists and among equally good matches of a search.
+func formulaUses(from string) (map[string]int, error) {
+	var t struct {
+		Formulas []struct{ Ingredients []string }
+	}
+	if err := load(from, "formulas_szjg38_2.json", &t); err != nil {
+		return nil, err
+	}
+	uses := map[string]int{}
+	for _, f := range t.Formulas {
+		for _, name := range f.Ingredients {
+			uses[name]++
+		}
+	}
+	return uses, nil
 }
 
 // examinations writes the vocabulary of the four examinations. The terms have
