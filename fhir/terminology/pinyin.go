@@ -81,7 +81,9 @@ func hasReading(list []byte, reading string) bool {
 
 // The ranks of a filter match, best first; noMatch sorts nowhere.
 const (
-	rankStart    = iota // the code or a name begins with the word
+	rankExact    = iota // the code or a name is the word
+	rankStart           // the code or a name begins with the word
+	rankSpelled         // the commonest spelling of a name, in syllables or initials, is the word
 	rankSpelling        // the commonest spelling of a name begins with it
 	rankInside          // a name contains it
 	rankWithin          // the commonest spelling contains it, from a character on
@@ -92,7 +94,7 @@ const (
 // spellRank reports how needle (lower-case letters) spells a run of characters
 // in spell, each by its whole syllable, its first letter, its initial (zh, ch,
 // sh), or, for the last one, any beginning of the syllable: hq, huangqi, huangq
-// and hqi all find 黄芪.
+// and hqi all find 黄芪. Only the display, which comes first, is rankSpelled.
 func spellRank(spell, needle string) int {
 	best := noMatch
 	start := true
@@ -101,13 +103,14 @@ func spellRank(spell, needle string) int {
 			i, start = i+1, true
 			continue
 		}
-		switch {
-		case spellAt(spell[i:], needle, false):
-			if start {
-				return rankSpelling
-			}
+		switch fit := spellAt(spell[i:], needle, false); {
+		case fit == wholeName && i == 0:
+			return rankSpelled
+		case fit > noFit && start:
+			best = min(best, rankSpelling)
+		case fit > noFit:
 			best = min(best, rankWithin)
-		case best == noMatch && spellAt(spell[i:], needle, true):
+		case best == noMatch && spellAt(spell[i:], needle, true) > noFit:
 			best = rankRare
 		}
 		start = false
@@ -120,17 +123,33 @@ func spellRank(spell, needle string) int {
 	return best
 }
 
+// What spellAt finds.
+const (
+	noFit     = iota
+	someFit   // the needle spells the first characters
+	wholeName // it spells all of them, the last one by its syllable or initial
+)
+
 // spellAt matches needle at the character that spell begins with, by its first
 // reading only or by all.
-func spellAt(spell, needle string, all bool) bool {
-	if needle == "" {
-		return true
-	}
+func spellAt(spell, needle string, all bool) int {
 	end := strings.IndexByte(spell, ' ')
-	if end < 0 || spell[0] == '.' {
-		return false
+	if needle == "" {
+		if end < 0 || spell[0] == '.' {
+			return wholeName
+		}
+		return someFit
 	}
-	rest := spell[end+1:]
+	if end < 0 || spell[0] == '.' {
+		return noFit
+	}
+	rest, best, tried := spell[end+1:], noFit, 0
+	try := func(n int) { // each length once: readings that begin alike multiply the paths otherwise
+		if tried&(1<<n) == 0 && best < wholeName {
+			tried |= 1 << n
+			best = max(best, spellAt(rest, needle[n:], all))
+		}
+	}
 	for readings := spell[:end]; readings != ""; {
 		var r string
 		r, readings, _ = strings.Cut(readings, "|")
@@ -142,15 +161,17 @@ func spellAt(spell, needle string, all bool) bool {
 			continue
 		}
 		if n == len(needle) {
-			return true
+			best = max(best, someFit)
 		}
-		if n == len(r) && spellAt(rest, needle[n:], all) ||
-			n >= 2 && r[1] == 'h' && spellAt(rest, needle[2:], all) ||
-			spellAt(rest, needle[1:], all) {
-			return true
+		if n == len(r) {
+			try(n)
 		}
+		if n >= 2 && r[1] == 'h' {
+			try(2)
+		}
+		try(1)
 	}
-	return false
+	return best
 }
 
 func commonPrefix(a, b string) int {
@@ -180,19 +201,11 @@ func newTextFilter(s string) textFilter {
 
 // rank says how well a concept matches: as well as its worst word.
 func (f textFilter) rank(cs *codeSystem, c int32) int {
-	x, worst := cs.searchIndex(), rankStart
+	x, worst := cs.searchIndex(), rankExact
 	for _, w := range f {
-		r := noMatch
-		name := x.folded.at(c)
-		if at := strings.Index(name, w); at == 0 || at > 0 && name[at-1] == 0 || strings.HasPrefix(strings.ToLower(cs.code(c)), w) {
-			r = rankStart
-		} else if isAlpha(w) {
-			r = spellRank(x.spell.at(c), w)
-			if at > 0 {
-				r = min(r, rankInside)
-			}
-		} else if at > 0 {
-			r = rankInside
+		r := min(nameRank(x.folded.at(c), w), codeRank(cs.code(c), w))
+		if r > rankStart && isAlpha(w) {
+			r = min(r, spellRank(x.spell.at(c), w))
 		}
 		if r == noMatch {
 			return noMatch
@@ -200,4 +213,36 @@ func (f textFilter) rank(cs *codeSystem, c int32) int {
 		worst = max(worst, r)
 	}
 	return worst
+}
+
+// nameRank looks for a word in names separated by NUL.
+func nameRank(names, w string) int {
+	best := noMatch
+	for at := 0; ; {
+		i := strings.Index(names[at:], w)
+		if i < 0 {
+			return best
+		}
+		at += i
+		end := at + len(w)
+		switch {
+		case at > 0 && names[at-1] != 0:
+			best = min(best, rankInside)
+		case end == len(names) || names[end] == 0:
+			return rankExact
+		default:
+			best = min(best, rankStart)
+		}
+		at = end
+	}
+}
+
+func codeRank(code, w string) int {
+	switch {
+	case len(code) < len(w) || !strings.EqualFold(code[:len(w)], w):
+		return noMatch
+	case len(code) == len(w):
+		return rankExact
+	}
+	return rankStart
 }

@@ -108,6 +108,28 @@ func TestComposeErrors(t *testing.T) {
 	}
 }
 
+// Names that match wholly come before those that only begin so, the display
+// before its aliases, the common reading before a rare one.
+func TestFilterRanks(t *testing.T) {
+	const names = `{"code":"1","display":"黄芩"},{"code":"2","display":"紫花前胡","designation":[{"value":"黄芪"}]},{"code":"3","display":"炙黄芪"},
+		{"code":"4","display":"黄芪片"},{"code":"5","display":"黄芪"},{"code":"6","display":"会期"}`
+	s := service(t, `{"resourceType":"CodeSystem","url":"http://x/ranks","status":"active","content":"complete","concept":[`+names+`]}`)
+	for _, c := range []struct{ filter, want string }{
+		{"hq", "1 5 6 2 4 3"}, {"huangqi", "5 1 2 4 3"}, {"黄芪", "2 5 4 3"}, {"huiqi", "6"}, {"kuaiqi", "6"}, {"5", "5"},
+	} {
+		if got := codes(t, s, "http://x/ranks?fhir_vs", ExpandOptions{Filter: c.filter}); got != c.want {
+			t.Errorf("filter %q: %q, want %q", c.filter, got, c.want)
+		}
+	}
+}
+
+func TestFilterIsLinear(t *testing.T) {
+	spell := string(appendSpelling(nil, strings.Repeat("嗯啊", 64)))
+	for _, n := range []string{"a", "n", "na", "ng", "e"} {
+		spellRank(spell, strings.Repeat(n, maxNeedle/len(n)-1)+"z")
+	}
+}
+
 func TestFilterText(t *testing.T) {
 	s := service(t)
 	for _, c := range []struct{ filter, want string }{
