@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"net"
 
-	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/warehouse/gateway"
 )
 
@@ -25,7 +24,7 @@ func (h *hub) openGateway() error {
 	addr := h.cfg.addr(h.cfg.Ports.ClickHouse)
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return fault.New(fault.Unavailable, "端口 %s 已被占用：%w", addr, err)
+		return portTaken(err, addr)
 	}
 	h.onClose(func() error { _ = l.Close(); return nil }) // closed already after a run
 	h.gateway = func(ctx context.Context) error { return listen(ctx, l, door) }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"github.com/qihuang-health/qihuang/adapters/hl7v2/mllp"
-	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/pipeline"
 )
 
@@ -15,7 +14,7 @@ func (h *hub) openMLLP() error {
 	}
 	l, err := mllp.Listen(cfg, mllp.Parts{Inbound: h.inbound, Letters: h.letters, IDs: pipeline.NewIDs(h.clock), Clock: h.clock, Log: h.log})
 	if err != nil {
-		return fault.New(fault.Unavailable, "端口 %s 已被占用；用 --port-offset 平移，或停止占用它的程序：%w", cfg.Addr, err)
+		return portTaken(err, cfg.Addr)
 	}
 	h.mllp = l
 	return nil

@@ -78,7 +78,7 @@ func serve(ctx context.Context, cfg Config, demo bool, out io.Writer) error {
 	begin := time.Now()
 	listener, err := net.Listen("tcp", cfg.addr(cfg.Ports.HTTP))
 	if err != nil {
-		return fault.New(fault.Unavailable, "端口 %s 已被占用；用 --port-offset 平移，或停止占用它的程序：%w", cfg.addr(cfg.Ports.HTTP), err)
+		return portTaken(err, cfg.addr(cfg.Ports.HTTP))
 	}
 	defer listener.Close()
 	h, err := open(ctx, cfg, log)
@@ -149,6 +149,7 @@ func (h *hub) handler() (http.Handler, error) {
 		}
 		c.String(http.StatusOK, "ready\n")
 	})
+	reg.MustRegister(gauges{h})
 	r.GET("/metrics", gin.WrapH(promhttp.HandlerFor(reg, promhttp.HandlerOpts{})))
 	if err := h.mountFHIR(r, metrics); err != nil {
 		return nil, err

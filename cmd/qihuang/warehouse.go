@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"net"
 	"os"
+	"time"
 
 	"github.com/qihuang-health/qihuang/conformance"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -13,13 +15,13 @@ import (
 
 // openWarehouse prepares the engine's child process (unless a ClickHouse is
 // configured), the connection and the sink. Nothing here waits for the engine.
-func (h *hub) openWarehouse(context.Context) (err error) {
+func (h *hub) openWarehouse(ctx context.Context) (err error) {
 	ch := &h.cfg.ClickHouse
 	if ch.Address == "" {
 		if ch.Address, ch.Password, err = h.engineAddress(); err != nil {
 			return err
 		}
-		if err := h.prepareEngine(ch.Address, ch.Password); err != nil {
+		if err := h.prepareEngine(ctx, ch.Address, ch.Password); err != nil {
 			return err
 		}
 	}
@@ -40,7 +42,32 @@ func (h *hub) openWarehouse(context.Context) (err error) {
 	return err
 }
 
-func (h *hub) prepareEngine(addr, secret string) error {
+// lingering is how long the engine of a killed hub may still hold its port.
+const lingering = 5 * time.Second
+
+// free waits until nobody listens on addr. The engine's child listens there
+// itself, and would only end again and again.
+func free(ctx context.Context, addr string) error {
+	for end := time.Now().Add(lingering); ; {
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			return l.Close()
+		}
+		if time.Now().After(end) {
+			return portTaken(err, addr)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (h *hub) prepareEngine(ctx context.Context, addr, secret string) error {
+	if err := free(ctx, addr); err != nil {
+		return err
+	}
 	lib := h.cfg.ClickHouse.Library
 	if lib == "" {
 		path, ok := fetch.LibraryPath("")

@@ -93,7 +93,7 @@ func New(k Kind, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	e := &Error{Kind: k, Msg: err.Error(), Cause: errors.Unwrap(err)}
 	if e.Cause != nil {
-		e.Msg = strings.TrimSuffix(strings.TrimSuffix(e.Msg, e.Cause.Error()), ": ")
+		e.Msg = strings.TrimRight(strings.TrimSuffix(e.Msg, e.Cause.Error()), ": ：") // Error puts one back
 	}
 	return e
 }

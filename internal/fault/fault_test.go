@@ -28,4 +28,7 @@ func TestNewKeepsCause(t *testing.T) {
 	if got := err.Error(); got != "append to inbound: unexpected EOF" {
 		t.Fatalf("Error() = %q", got)
 	}
+	if got := New(Unavailable, "端口已被占用：%w", io.ErrUnexpectedEOF).Error(); got != "端口已被占用: unexpected EOF" {
+		t.Fatalf("Error() = %q", got)
+	}
 }
