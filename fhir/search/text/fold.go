@@ -36,7 +36,7 @@ func fold(s string) string {
 		return s
 	}
 	var b strings.Builder
-	for _, r := range norm.NFKD.String(s) {
+	for _, r := range norm.NFKD.String(strings.ToValidUTF8(s, "\uFFFD")) {
 		switch {
 		case r >= 0x300 && r <= 0x36f: // accents
 		case r == 'ß' || r == 'ẞ':
