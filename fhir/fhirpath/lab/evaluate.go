@@ -31,7 +31,7 @@ func (l *Lab) Evaluate(ctx context.Context, params fhir.Node) ([]byte, error) {
 	}
 	groups, x, err := l.Run(ctx, job)
 	if err != nil {
-		return nil, err
+		return nil, explain(err)
 	}
 	out := l.echo(params, job, x)
 	for _, g := range groups {
@@ -52,6 +52,17 @@ func (l *Lab) Evaluate(ctx context.Context, params fhir.Node) ([]byte, error) {
 		out.Parameter = append(out.Parameter, part)
 	}
 	return json.Marshal(out)
+}
+
+// explain lets the caller see what is wrong with the expression and where: the
+// outcome of an error shows no causes otherwise.
+func explain(err error) error {
+	k := fault.KindOf(err)
+	if k == fault.Internal || len(fault.IssuesOf(err)) > 0 {
+		return err
+	}
+	return fault.New(k, "$fhirpath").With(fault.Issue{Severity: "error", Code: "invalid", Key: "fhirpath",
+		Text: "表达式不能计算：" + err.Error(), TextEN: "the expression cannot be evaluated: " + err.Error()})
 }
 
 type parameters struct {

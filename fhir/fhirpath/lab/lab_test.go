@@ -12,6 +12,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
+	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
 var testLab = sync.OnceValues(func() (*Lab, error) {
@@ -108,5 +109,16 @@ func TestEvaluate_bad(t *testing.T) {
 		if out, err := lab(t).Evaluate(context.Background(), tree.Root()); err == nil {
 			t.Errorf("%s: %s", in, out)
 		}
+	}
+}
+
+func TestEvaluateTellsThePlace(t *testing.T) {
+	tree, err := fhir.Parse([]byte(`{"resourceType":"Parameters","parameter":[{"name":"expression","valueString":"1 +"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = lab(t).Evaluate(context.Background(), tree.Root())
+	if is := fault.IssuesOf(err); len(is) != 1 || !strings.Contains(is[0].Text, "line 1, column 4") {
+		t.Errorf("%v", err)
 	}
 }
