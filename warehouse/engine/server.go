@@ -208,6 +208,10 @@ func (s *server) run(r *http.Request, q *request, stmt *statement, body *spool, 
 	}
 	defer done()
 	if q.readonly && !stmt.reads {
+		var wrong *Exception
+		if _, err := c.exec("EXPLAIN AST "+stmt.text, "Null", q.params, nil); errors.As(err, &wrong) && wrong.Code == codeSyntax {
+			return err // not a statement at all
+		}
 		return &Exception{Code: codeReadonly, Message: "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly. You should use method POST for modifying queries. (READONLY)"}
 	}
 	if _, err := c.exec(q.prologue(), "Null", params{}, nil); err != nil {
