@@ -50,7 +50,7 @@ func TestJSONPatchSuite(t *testing.T) {
 			passed++
 		}
 	}
-	t.Logf("JSON Patch suite: %d of %d", passed, len(cases))
+	shared.Figure(t, "json patch suite", passed, len(cases))
 }
 
 // TestFHIRPathPatchSuite runs the suite of HL7 forwards: input and operations give
@@ -87,7 +87,7 @@ func TestFHIRPathPatchSuite(t *testing.T) {
 			passed++
 		}
 	}
-	t.Logf("FHIRPath Patch suite: %d of %d", passed, total)
+	shared.Figure(t, "fhirpath patch suite", passed, total)
 }
 
 // same compares JSON values; white space inside narrative does not count.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
+	figures "github.com/qihuang-health/qihuang/internal/shared"
 )
 
 // site is a place in a valid resource where a mutation can be made.
@@ -339,6 +340,7 @@ func TestMutants(t *testing.T) {
 	for _, m := range harmless() {
 		t.Logf("%-38s %s", m.name, missed[m.name])
 	}
+	figures.Figure(t, "validator mutants caught in place", placed, made)
 	caught, false_ := 100*float64(placed)/float64(made), 100*float64(alarms)/float64(neutral)
 	t.Logf("%d mutants, %.2f %% caught at the right place; %d harmless changes, %.2f %% false alarms", made, caught, neutral, false_)
 	if caught < 98 || false_ > 0.5 {

@@ -12,6 +12,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/internal/npm"
+	"github.com/qihuang-health/qihuang/internal/shared"
 )
 
 var model = sync.OnceValue(func() *definitions.Model {
@@ -212,7 +213,8 @@ func TestExamples(t *testing.T) {
 		}
 		same++
 	}
-	t.Logf("R4 examples JSON→XML→JSON: %d of %d the same (%.0f MB)", same, total, float64(size)/1e6)
+	t.Logf("%.0f MB", float64(size)/1e6)
+	shared.Figure(t, "R4 examples JSON-XML-JSON", same, total)
 }
 
 // equalValue compares as JSON values, numbers by their text: member order and
