@@ -45,7 +45,6 @@ func (c HousekeepingConfig) validate() error {
 
 // housekeeper does the hub's regular work.
 type housekeeper struct {
-	cron      *cron.Cron
 	snapshots atomic.Int64
 	newest    atomic.Pointer[time.Time]
 }
