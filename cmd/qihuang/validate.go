@@ -20,6 +20,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/validate"
 	"github.com/qihuang-health/qihuang/fhir/xml"
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/xmlread"
 )
 
 func validateCmd() *cobra.Command {
@@ -130,6 +131,7 @@ func (c *checker) check(ctx context.Context, file string) verdict {
 		return verdict{unread: true, issues: []fault.Issue{{Severity: "fatal", Code: "not-found", Key: "file-unreadable",
 			Text: "文件无法读取：" + err.Error(), TextEN: "cannot read the file: " + err.Error()}}}
 	}
+	source := data
 	xmlText := bytes.HasPrefix(bytes.TrimLeft(data, "\ufeff \t\r\n"), []byte("<"))
 	if xmlText {
 		if data, err = xml.ToJSON(c.model, data); err != nil {
@@ -142,11 +144,21 @@ func (c *checker) check(ctx context.Context, file string) verdict {
 	}
 	issues := c.validator.Validate(ctx, tree.Root(), c.options)
 	if xmlText {
-		for i := range issues { // they count in the JSON made of it
-			issues[i].Line, issues[i].Col = 0, 0
-		}
+		place(issues, source)
 	}
 	return verdict{issues: issues}
+}
+
+// place gives findings on a resource that came as XML their lines and columns
+// there: so far they count in the JSON made of it.
+func place(issues []fault.Issue, source []byte) {
+	doc, err := xmlread.Parse(source, xmlread.Default())
+	for i := range issues {
+		issues[i].Line, issues[i].Col = 0, 0
+		if err == nil {
+			issues[i].Line, issues[i].Col = xml.Locate(doc.Root, issues[i].Expression).Position()
+		}
+	}
 }
 
 func issuesOf(err error) []fault.Issue {
