@@ -6,7 +6,7 @@ FUZZ    ?= 10s
 # packages whose tests also run under the race detector
 RACE    ?= ./fhir/store/machine ./fhir/store/memory ./fhir/jobs ./fhir/terminology ./fhir/search/... ./internal/...
 
-.PHONY: help build setup run test check bench cluster browser clients fuzz clean
+.PHONY: help build setup run test check bench cluster browser clients packages fuzz clean
 
 help: ## explain the words
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -21,7 +21,7 @@ setup: ## fetch what the hub needs (ClickHouse engine library, page scripts), ch
 run: setup ## start the whole data center on 127.0.0.1 with demo data
 	@$(BIN) serve --demo
 
-test: setup browser clients ## run every test (real Kafka protocol, ClickHouse engine, S3, browser)
+test: setup browser clients packages ## run every test (real Kafka protocol, ClickHouse engine, S3, browser)
 	@f=$$(mktemp); QIHUANG_FIGURES=$$f $(GO) tool gotestsum --format pkgname --hide-summary=skipped --rerun-fails=1 --rerun-fails-max-failures=4 --packages=./... -- -p 1 -timeout 20m; code=$$?; sort $$f; rm -f $$f; exit $$code
 
 browser: ## Chromium and a Chinese font for the page tests (Debian packages, needs root; else those tests are skipped)
@@ -29,6 +29,9 @@ browser: ## Chromium and a Chinese font for the page tests (Debian packages, nee
 
 clients: ## independent FHIR clients for the black-box tests (npm packages; without npm those tests are skipped)
 	@cd conformance/clients && { [ -d node_modules ] || npm ci --silent --no-audit --no-fund; } || echo '装不上 npm 客户端包，相关测试将跳过'
+
+packages: ## the published R4 definitions and examples that tests compare with (npm packages, checked by hash)
+	@$(GO) run ./fhir/definitions/gen -fetch || echo '取不到 R4 定义包，与 R4 示例比对的测试将跳过'
 
 check: ## the static gate: gofmt, vet, staticcheck, import law, race tests of the concurrent core, short fuzzing
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }

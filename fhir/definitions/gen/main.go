@@ -33,11 +33,33 @@ var kept = []string{"StructureDefinition", "ValueSet", "CodeSystem", "ConceptMap
 
 func main() {
 	out := flag.String("o", "r4.bin", "file to write")
+	only := flag.Bool("fetch", false, "only fetch the packages into the user's cache, as the tests need them")
 	flag.Parse()
+	if err := fetch(); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+	if *only {
+		return
+	}
 	if err := run(*out); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(1)
 	}
+}
+
+// fetch gets the packages that are not in the cache.
+func fetch() error {
+	for _, p := range packages {
+		if _, ok := p.Cached(); ok {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "下载 npm 包 %s@%s …\n", p.Name, p.Version)
+		if _, err := p.Fetch(context.Background()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func run(out string) error {
