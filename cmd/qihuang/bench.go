@@ -196,7 +196,7 @@ const fhirJSON = "application/fhir+json"
 
 // idle measures the memory of the whole process tree a few seconds after load.
 func (b *bench) idle() error {
-	time.Sleep(8 * time.Second)
+	time.Sleep(20 * time.Second) // until the hub has given memory back
 	total := treeMemory(b.cmd.Process.Pid)
 	b.print(figure{"idle-memory-after-load", float64(total) / 1024, "MB", "≤ 500", "全部进程 RSS 之和"})
 	return nil

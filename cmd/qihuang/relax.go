@@ -10,7 +10,7 @@ import (
 // shares it with the clinic.
 func (h *hub) relax(ctx context.Context) error {
 	const quiet = 5 * time.Second
-	busy, last := false, h.store.Applied()
+	busy, last := 0, h.store.Applied()
 	tick := time.NewTicker(quiet)
 	defer tick.Stop()
 	for {
@@ -21,14 +21,14 @@ func (h *hub) relax(ctx context.Context) error {
 		}
 		now := h.store.Applied()
 		if now-last > 10 { // the demo's trickle is not busy
-			busy, last = true, now
+			busy, last = 2, now // once now, once after the engine has merged
 			continue
 		}
 		last = now
-		if !busy {
+		if busy == 0 {
 			continue
 		}
-		busy = false
+		busy--
 		debug.FreeOSMemory()
 		if h.engine == nil {
 			continue

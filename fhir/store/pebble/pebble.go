@@ -30,10 +30,10 @@ type Config struct {
 	machine.Config
 }
 
-// Default returns the configuration for a database in dir: about 200 MB of
-// memory, and a replay of at most some 64 MB of writes after a crash.
+// Default returns the configuration for a database in dir: about 130 MB of
+// memory, and a replay of at most some 32 MB of writes after a crash.
 func Default(dir string) Config {
-	return Config{Dir: dir, CacheBytes: 96 << 20, MemTable: 64 << 20, FlushEvery: 30 * time.Second}
+	return Config{Dir: dir, CacheBytes: 64 << 20, MemTable: 32 << 20, FlushEvery: 30 * time.Second}
 }
 
 // Validate reports what is wrong with c.
