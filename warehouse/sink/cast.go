@@ -72,7 +72,7 @@ func scalarCaster(typ string, zone *time.Location) (func(*views.Cell) (any, erro
 			}
 			d, err := decimal.NewFromString(s)
 			if err != nil || d.Abs().GreaterThanOrEqual(decimal.New(1, 12)) {
-				return nil, fault.New(fault.Invalid, "%q does not fit %s", s, typ)
+				return nil, fault.New(fault.Invalid, "a decimal does not fit %s", typ) // never the value: it goes to the log
 			}
 			return d, nil
 		}, nil
@@ -83,7 +83,7 @@ func scalarCaster(typ string, zone *time.Location) (func(*views.Cell) (any, erro
 				t, err = c.Time(time.UTC)
 			}
 			if err == nil && !t.IsZero() && (t.Year() < 1900 || t.Year() > 2299) {
-				return nil, fault.New(fault.Invalid, "year %d does not fit %s", t.Year(), typ)
+				return nil, fault.New(fault.Invalid, "a date does not fit %s", typ)
 			}
 			return t, err
 		}, nil
