@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestParse_ok(t *testing.T) {
@@ -97,4 +98,23 @@ func BenchmarkParse(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func FuzzAppendString(f *testing.F) {
+	for _, s := range []string{"", "桂枝汤", "a\x00b\"\\\r\n\t", "\xff\xfe", "</script>"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		out := AppendString(nil, s)
+		var back string
+		if err := json.Unmarshal(out, &back); err != nil {
+			t.Fatalf("%q: %v", out, err)
+		}
+		if utf8.ValidString(s) && back != s {
+			t.Fatalf("%q came back %q", s, back)
+		}
+		if !utf8.ValidString(s) && !strings.Contains(back, "\ufffd") {
+			t.Fatalf("%q lost its mark of a bad byte", s)
+		}
+	})
 }

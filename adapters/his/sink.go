@@ -235,7 +235,7 @@ func stamp(body []byte, id string) []byte {
 	const head = `{"resourceType":"Composition",`
 	out := append([]byte(nil), head...)
 	out = append(out, `"meta":{"source":`...)
-	out = model.AppendString(out, messageURI(id))
+	out = fhir.AppendString(out, messageURI(id))
 	return append(append(out, `},`...), body[len(head):]...)
 }
 

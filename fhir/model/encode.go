@@ -14,7 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"unicode/utf8"
+
+	"github.com/qihuang-health/qihuang/fhir"
 )
 
 // Encoder writes resources as JSON. The zero value is ready; it keeps what it
@@ -108,7 +109,7 @@ func (e *Encoder) writer(t reflect.Type) writer {
 		return writeNumber
 	case t.Kind() != reflect.Pointer && t.Implements(coderType):
 		return func(dst []byte, v reflect.Value) ([]byte, bool) {
-			return AppendString(dst, v.Interface().(coder).Code()), true
+			return fhir.AppendString(dst, v.Interface().(coder).Code()), true
 		}
 	}
 	switch t.Kind() {
@@ -125,7 +126,7 @@ func (e *Encoder) writer(t reflect.Type) writer {
 		}
 	case reflect.String:
 		return func(dst []byte, v reflect.Value) ([]byte, bool) {
-			return AppendString(dst, v.String()), v.Len() > 0
+			return fhir.AppendString(dst, v.String()), v.Len() > 0
 		}
 	case reflect.Bool:
 		return func(dst []byte, v reflect.Value) ([]byte, bool) { return strconv.AppendBool(dst, v.Bool()), true }
@@ -178,45 +179,4 @@ func writeRaw(dst []byte, v reflect.Value) ([]byte, bool) {
 
 func writeNumber(dst []byte, v reflect.Value) ([]byte, bool) {
 	return append(dst, v.String()...), v.Len() > 0
-}
-
-const hex = "0123456789abcdef"
-
-// AppendString appends s as a JSON string. Bytes that are not UTF-8 become
-// U+FFFD.
-func AppendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
-			if r == utf8.RuneError && n == 1 {
-				dst = append(append(dst, s[start:i]...), "\ufffd"...)
-				start = i + 1
-			}
-			i += n
-			continue
-		}
-		if c >= ' ' && c != '"' && c != '\\' {
-			i++
-			continue
-		}
-		dst = append(dst, s[start:i]...)
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		}
-		i++
-		start = i
-	}
-	return append(append(dst, s[start:]...), '"')
 }
