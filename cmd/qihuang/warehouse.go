@@ -33,7 +33,7 @@ func (h *hub) openWarehouse(ctx context.Context) (err error) {
 	}
 	h.onClose(h.warehouse.conn.Close)
 	cfg := sink.Default()
-	cfg.Database, cfg.Zone = h.cfg.ClickHouse.Database, h.zone
+	cfg.Database, cfg.Zone, cfg.History = h.cfg.ClickHouse.Database, h.zone, h.store
 	var views [][]byte
 	for _, b := range conformance.Views() {
 		views = append(views, b)

@@ -128,6 +128,12 @@ type Change struct {
 	Resource    json.RawMessage `json:"resource,omitempty"`
 }
 
+// Of is the record of c as a consumer would decode it. It shares c's resource.
+func Of(c store.Change) *Change {
+	return &Change{Type: c.Type, ID: c.ID, Version: c.Version.Version, LastUpdated: c.LastUpdated, Method: c.Method, Created: c.Created,
+		Seq: c.Seq, Offset: c.Offset, Resource: c.Resource}
+}
+
 // Encode appends the record of c to dst. The resource's own bytes stand in it as
 // they are stored.
 func Encode(dst []byte, c store.Change) []byte {

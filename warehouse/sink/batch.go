@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -196,7 +197,7 @@ func (s *Sink) priorLines(ctx context.Context, b *batch) error {
 				}
 				r.lines[key] = uint32(n)
 			}
-			if err := errorsJoin(res.Err(), res.Close()); err != nil {
+			if err := errors.Join(res.Err(), res.Close()); err != nil {
 				return fmt.Errorf("look up rows of %s: %w", t.name, err)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"time"
 
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -12,18 +13,61 @@ import (
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
 )
 
-// consume writes one partition from the position the warehouse holds.
+// consume writes one partition from the position the warehouse holds. Where the
+// topic no longer has it (a new or emptied warehouse, a topic made anew), the
+// repository's own history comes first.
 func (s *Sink) consume(ctx context.Context, claim *kafka.Claim) error {
 	var next int64
 	err := s.until(ctx, "read position", func(ctx context.Context) error {
 		var n uint64
-		err := s.conn.QueryRow(ctx, "SELECT max(next) FROM `"+s.cfg.Database+"`.`_position` WHERE partition = ?", uint32(claim.Partition)).Scan(&n)
+		err := s.conn.QueryRow(ctx, "SELECT argMax(next, at) FROM `"+s.cfg.Database+"`.`_position` WHERE partition = ?", uint32(claim.Partition)).Scan(&n)
 		next = int64(n)
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	err = s.follow(ctx, claim, next)
+	if !fault.Is(err, fault.Gone) || s.cfg.History == nil {
+		return err
+	}
+	// claim.Next is where the topic begins: taken before the history, so that
+	// nothing falls between the two
+	if err := s.replay(ctx); err != nil {
+		return err
+	}
+	if err := s.until(ctx, "write position", func(ctx context.Context) error { return s.position(ctx, claim.Partition, claim.Next) }); err != nil {
+		return err
+	}
+	return s.follow(ctx, claim, claim.Next)
+}
+
+// replay writes the repository's history, all that it has now.
+func (s *Sink) replay(ctx context.Context) error {
+	end, err := s.cfg.History.FirstSeq(ctx, math.MaxInt64)
+	if err != nil {
+		return err
+	}
+	s.log.InfoContext(ctx, "writing the repository's history to the warehouse", "changes", end-1)
+	for from := int64(1); from < end; {
+		list, _, err := s.cfg.History.Changes(ctx, from, s.cfg.MaxBytes)
+		if err != nil {
+			return err
+		}
+		b := &batch{}
+		for _, c := range list[:min(len(list), s.cfg.MaxRows)] {
+			b.changes = append(b.changes, changes.Of(c))
+		}
+		if err := s.until(ctx, "write history", func(ctx context.Context) error { return s.store(ctx, b) }); err != nil {
+			return err
+		}
+		from += int64(len(b.changes))
+	}
+	return nil
+}
+
+// follow writes the partition's changes from next on.
+func (s *Sink) follow(ctx context.Context, claim *kafka.Claim, next int64) error {
 	s.note(func(st *Stats) { st.Next[claim.Partition] = next })
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -43,7 +87,7 @@ func (s *Sink) consume(ctx context.Context, claim *kafka.Claim) error {
 			}
 		})
 	}()
-	err = s.batches(ctx, claim, records, done)
+	err := s.batches(ctx, claim, records, done)
 	cancel()
 	if err == nil || errors.Is(err, context.Canceled) {
 		return nil
@@ -99,11 +143,11 @@ func (s *Sink) batches(ctx context.Context, claim *kafka.Claim, records <-chan a
 
 // position records that everything below next is in the tables.
 func (s *Sink) position(ctx context.Context, partition int, next int64) error {
-	b, err := s.conn.PrepareBatch(ctx, "INSERT INTO `"+s.cfg.Database+"`.`_position` (partition, next)")
+	b, err := s.conn.PrepareBatch(ctx, "INSERT INTO `"+s.cfg.Database+"`.`_position` (partition, next, at)")
 	if err != nil {
 		return err
 	}
-	if err := b.Append(uint32(partition), uint64(next)); err != nil {
+	if err := b.Append(uint32(partition), uint64(next), time.Now().UTC()); err != nil {
 		return err
 	}
 	if err := b.Send(); err != nil {
@@ -125,5 +169,3 @@ func chunks[T any](list []T, n int) iter.Seq[[]T] {
 		}
 	}
 }
-
-func errorsJoin(errs ...error) error { return errors.Join(errs...) }

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -82,7 +83,7 @@ func (s *Sink) copyRows(ctx context.Context, t, fresh *table, where string, args
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errorsJoin(err, res.Close()) }()
+	defer func() { err = errors.Join(err, res.Close()) }()
 	b := &batch{rows: map[*table]*rows{}}
 	flush := func() error {
 		r := b.of(t)
@@ -126,7 +127,7 @@ func (s *Sink) drift(ctx context.Context) (changed, stale []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = errorsJoin(err, res.Close()) }()
+	defer func() { err = errors.Join(err, res.Close()) }()
 	have := map[string]map[string]string{}
 	for res.Next() {
 		var table, name, typ string

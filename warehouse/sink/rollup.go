@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -44,7 +45,7 @@ func (s *Sink) affected(ctx context.Context, b *batch) (map[string]bool, error) 
 				ids[*id] = true
 			}
 		}
-		if err := errorsJoin(res.Err(), res.Close()); err != nil {
+		if err := errors.Join(res.Err(), res.Close()); err != nil {
 			return nil, fmt.Errorf("look up prescriptions: %w", err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
+	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
 	"github.com/qihuang-health/qihuang/warehouse/views"
@@ -35,6 +36,7 @@ type Config struct {
 	MaxBytes int            // resource bytes in one batch
 	Linger   time.Duration  // a batch waits so long for more changes
 	Retry    time.Duration  // between tries while the warehouse is away
+	History  store.Feed     // the repository's own changes, for what the topic has forgotten; nil = none
 }
 
 // Default gathers for a quarter of a second.

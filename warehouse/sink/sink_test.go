@@ -17,6 +17,8 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/fhir/store/memory"
+	"github.com/qihuang-health/qihuang/fhir/store/storetest"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/pipeline/changes"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
@@ -34,6 +36,7 @@ type bench struct {
 	engine  *engine.Supervisor
 	conn    driver.Conn
 	paths   *fhirpath.Engine
+	history store.Feed
 	seq     int64
 }
 
@@ -78,7 +81,7 @@ func (b *bench) sink() (*Sink, func()) {
 func (b *bench) sinkOf(views ...[]byte) (*Sink, func()) {
 	b.Helper()
 	cfg := Default()
-	cfg.Retry = 50 * time.Millisecond
+	cfg.Retry, cfg.History = 50*time.Millisecond, b.history
 	s, err := New(cfg, b.conn, b.cluster, b.paths, views, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
@@ -205,6 +208,36 @@ func TestRows(t *testing.T) {
 	if st := s.Stats(); st.Lag > 2*time.Second || st.Error != "" {
 		t.Errorf("stats %+v", st)
 	}
+}
+
+// TestForgottenTopic gives the sink a position that the topic does not hold:
+// the repository's history comes first, then what arrives.
+func TestForgottenTopic(t *testing.T) {
+	b := setUp(t)
+	repository, err := memory.New(storetest.Config(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.Start(t, repository)
+	for i, text := range []string{medication("m1", "黄芪", "白术"), medication("m1", "黄芪")} {
+		tx := &store.Transaction{ID: fmt.Sprint(i), Time: time.Now(), Ops: []store.Op{{Method: store.Update, Type: "Medication", ID: "m1", Resource: []byte(text)}}}
+		if _, err := repository.Commit(t.Context(), tx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, stop := b.sink() // makes the tables
+	b.await("SELECT count() FROM system.tables WHERE database = 'qihuang' AND name = 'treatment'", "1")
+	stop()
+	if err := b.conn.Exec(t.Context(), "INSERT INTO qihuang._position VALUES (0, 1000000, now64(6))"); err != nil {
+		t.Fatal(err)
+	}
+	b.history = repository
+	_, stop = b.sink()
+	defer stop()
+	b.await("SELECT count() FROM qihuang.resource FINAL", "2")
+	b.await("SELECT count() FROM qihuang.prescription_item FINAL", "1")
+	b.publish(b.change("Patient", "p1", 1, `{"resourceType":"Patient","id":"p1","gender":"female"}`))
+	b.await("SELECT count() FROM qihuang.patient FINAL", "1")
 }
 
 // TestKillNine kills the engine and stops the sink at random moments, twice

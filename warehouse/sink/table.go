@@ -188,7 +188,7 @@ func landingDDL(t *table) string {
 }
 
 func positionDDL(database string) string {
-	return "CREATE TABLE IF NOT EXISTS `" + database + "`.`_position` (partition UInt32, next UInt64) ENGINE = ReplacingMergeTree(next) ORDER BY partition"
+	return "CREATE TABLE IF NOT EXISTS `" + database + "`.`_position` (partition UInt32, next UInt64, at DateTime64(6, 'UTC')) ENGINE = ReplacingMergeTree(at) ORDER BY partition"
 }
 
 func quote(s string) string {
