@@ -91,6 +91,7 @@ type Console struct {
 	letters pipeline.DeadLetters
 	log     *slog.Logger
 	pages   *template.Template
+	facts   cached
 }
 
 // New makes a console. The templates are parsed once; an error means a broken

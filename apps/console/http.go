@@ -53,29 +53,10 @@ func (c *Console) home(g *gin.Context) {
 		Status        board
 		Charts        []Chart
 		Base, SQLBase string
-	}{c.page("运行情况", "/"), c.board(g), Charts[:], c.cfg.Base, c.cfg.SQLBase})
+	}{c.page("运行情况", "/"), c.board(g.Request.Context()), Charts[:], c.cfg.Base, c.cfg.SQLBase})
 }
 
-// board is the refreshed part of the first page.
-type board struct {
-	Stats
-	Rows, Visits, Halls, Patients, Resources int64
-}
-
-func (c *Console) board(g *gin.Context) board {
-	b := board{Stats: c.hub.Stats(g.Request.Context())}
-	const facts = `SELECT toInt64((SELECT sum(total_rows) FROM system.tables WHERE database = 'qihuang')),
-toInt64(countIf(status = 'finished')), toInt64(uniqExact(org_code)), toInt64((SELECT count() FROM qihuang.patient FINAL)), toInt64((SELECT uniq(type, id) FROM qihuang.resource)) FROM qihuang.encounter FINAL`
-	err := c.sql.Query(g.Request.Context(), facts, nil, func(scan func(...any) error) error {
-		return scan(&b.Rows, &b.Visits, &b.Halls, &b.Patients, &b.Resources)
-	})
-	if err != nil {
-		c.log.WarnContext(g, "count warehouse rows", "error", err)
-	}
-	return b
-}
-
-func (c *Console) status(g *gin.Context) { c.render(g, "status", c.board(g)) }
+func (c *Console) status(g *gin.Context) { c.render(g, "status", c.board(g.Request.Context())) }
 
 func (c *Console) chartData(g *gin.Context) {
 	ch, ok := chart(g.Param("name"))

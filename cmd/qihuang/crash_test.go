@@ -90,6 +90,14 @@ func TestKillNine(t *testing.T) {
 		return h.sql(`SELECT (SELECT count() FROM qihuang.prescription FINAL) = e, (SELECT count() FROM qihuang.prescription_item FINAL) = 2 * e,
 (SELECT count() FROM qihuang.charge FINAL) = e FROM (SELECT count() AS e FROM qihuang.encounter FINAL)`) == "1\t1\t1"
 	})
+	// a message that is refused is logged too, by id and kind only
+	if code, body := h.request("POST", "/ingest/his", "application/json", []byte(`{"orgCode":"370000009","visitNo":"X","visitTime":"2026-11-20","patient":{"id":"","name":"张秘密","birthDate":"1970-99-99"}}`)); code/100 != 4 {
+		t.Errorf("a document without patient id: %d %s", code, body)
+	}
+	if code, _ := h.request("POST", "/fhir/Patient", "application/fhir+json", []byte(`{"resourceType":"Patient","name":[{"text":"张秘密"}],"birthDate":"1970-99-99"}`)); code/100 != 4 {
+		t.Errorf("a patient with a wrong date: %d", code)
+	}
+	h.secrets("测试", "张秘密", "感冒", "麻黄", "1970-99-99")
 	t.Logf("%d visits acknowledged over kills, none lost, none doubled", want)
 }
 

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/qihuang-health/qihuang/internal/fetch"
 )
 
 // binary builds the program once for all black-box tests.
@@ -122,6 +124,21 @@ func (h *program) kill() {
 	<-h.waitDone
 }
 
+// secrets fails the test if one of the words stands in the hub's log: health
+// data never does.
+func (h *program) secrets(words ...string) {
+	h.t.Helper()
+	b, err := os.ReadFile(filepath.Join(h.dir, "hub.log"))
+	if err != nil || len(b) == 0 {
+		h.t.Fatalf("no log to look at: %v", err)
+	}
+	for _, w := range words {
+		if bytes.Contains(b, []byte(w)) {
+			h.t.Errorf("health data in the log: %q", w)
+		}
+	}
+}
+
 // stop asks the program to end and checks that it does within 10 s.
 func (h *program) stop() {
 	select {
@@ -202,5 +219,8 @@ func needEngine(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		t.Skip("the embedded ClickHouse engine is for linux/amd64")
+	}
+	if _, ok := fetch.LibraryPath(""); !ok {
+		t.Skip("the ClickHouse engine library is absent: run `make setup`")
 	}
 }
