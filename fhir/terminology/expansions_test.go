@@ -7,7 +7,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
-	"github.com/qihuang-health/qihuang/internal/npm"
+	"github.com/qihuang-health/qihuang/internal/fetch"
 )
 
 // TestOfficialExpansions compares every value set of hl7.fhir.r4.expansions
@@ -22,7 +22,7 @@ func TestOfficialExpansions(t *testing.T) {
 	dir, ok := "", false
 	for _, s := range m.Sources() {
 		if s.Package == "hl7.fhir.r4.expansions" {
-			dir, ok = npm.Package{Name: s.Package, Version: s.Version, SHA512: s.SHA512}.Cached()
+			dir, ok = fetch.Package{Name: s.Package, Version: s.Version, Integrity: "sha512-" + s.SHA512}.Cached()
 		}
 	}
 	if !ok {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/fhir"
-	"github.com/qihuang-health/qihuang/internal/npm"
+	"github.com/qihuang-health/qihuang/internal/fetch"
 )
 
 // faulty are the R4 examples that break R4: the errors found in them are right.
@@ -48,7 +48,7 @@ func examples(t testing.TB) func(yield func(string, []byte) bool) {
 	dir, ok := "", false
 	for _, s := range validator(t).model.Sources() {
 		if s.Package == "hl7.fhir.r4.examples" {
-			dir, ok = npm.Package{Name: s.Package, Version: s.Version, SHA512: s.SHA512}.Cached()
+			dir, ok = fetch.Package{Name: s.Package, Version: s.Version, Integrity: "sha512-" + s.SHA512}.Cached()
 		}
 	}
 	if !ok {

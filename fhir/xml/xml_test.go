@@ -11,7 +11,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/internal/fault"
-	"github.com/qihuang-health/qihuang/internal/npm"
+	"github.com/qihuang-health/qihuang/internal/fetch"
 	"github.com/qihuang-health/qihuang/internal/shared"
 )
 
@@ -167,7 +167,7 @@ func TestDiv(t *testing.T) {
 
 // examples are all R4 examples; the package comes from the cache of go generate
 // ./fhir/definitions.
-var examples = npm.Package{Name: "hl7.fhir.r4.examples", Version: "4.0.1"}
+var examples = fetch.Package{Name: "hl7.fhir.r4.examples", Version: "4.0.1"}
 
 // TestExamples converts every R4 example to XML and back and compares bytes.
 func TestExamples(t *testing.T) {

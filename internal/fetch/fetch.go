@@ -151,11 +151,18 @@ func extract(p Package, tarball, out string, files []string, report Progress) er
 	return nil
 }
 
+// untar writes the wanted files below out under their base names, or all of them
+// under their own when files is nil. No name leads out of out.
 func untar(r io.Reader, out string, files []string) error {
 	zr, err := gzip.NewReader(r)
 	if err != nil {
 		return err
 	}
+	root, err := os.OpenRoot(out)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
 	missing := make(map[string]bool, len(files))
 	for _, name := range files {
 		missing["package/"+name] = true
@@ -168,11 +175,18 @@ func untar(r io.Reader, out string, files []string) error {
 		if err != nil {
 			return err
 		}
-		if !missing[h.Name] {
+		name := h.Name
+		if files != nil {
+			if !missing[name] {
+				continue
+			}
+			delete(missing, name)
+			name = path.Base(name)
+		}
+		if h.Typeflag != tar.TypeReg {
 			continue
 		}
-		delete(missing, h.Name)
-		if err := write(filepath.Join(out, path.Base(h.Name)), tr); err != nil {
+		if err := write(root, name, tr, files != nil); err != nil {
 			return err
 		}
 	}
@@ -182,15 +196,20 @@ func untar(r io.Reader, out string, files []string) error {
 	return nil
 }
 
-func write(name string, r io.Reader) error {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+// write makes one file; a durable one is on disk before it is renamed into use.
+func write(root *os.Root, name string, r io.Reader, durable bool) error {
+	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	f, err := root.Create(name)
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(f, r); err != nil {
-		return errors.Join(err, f.Close())
+	_, err = io.Copy(f, r)
+	if err == nil && durable {
+		err = f.Sync()
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(err, f.Close())
 }
 
 func integrity(sum hash.Hash) string {

@@ -16,15 +16,15 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/qihuang-health/qihuang/fhir"
-	"github.com/qihuang-health/qihuang/internal/npm"
+	"github.com/qihuang-health/qihuang/internal/fetch"
 )
 
 // The packages, in order of precedence. The examples package is the one that
 // holds the R4 definitions as published, unchanged.
-var packages = []npm.Package{
-	{Name: "hl7.fhir.r4.examples", Version: "4.0.1", SHA512: "DXBdIZOeQaSKIgCU7w6HOC7sw/6BzylmipLkBW4f//pT+Bc94x+8LImwTdvaNThPJoOzpBzvxAzNqjeu3X/zLw=="},
-	{Name: "hl7.fhir.r4.expansions", Version: "4.0.1", SHA512: "E0LjAGKIEla9XdM98cOzE8fv+syczVSzzqjE/29rhK1jK52kSByzSM+dQuQM0j4BiBIpMwZydQnKHV11rV5IlQ=="},
-	{Name: "hl7.terminology.r4", Version: "7.0.1", SHA512: "UamZUcARk/TEaJb7X0hDyANmC7bCv0Jof0u0uGIOB2O9VQX0uV45Vf4EyONHM6Sejv6q7sXEAzKAQsgw1Cld3A=="},
+var packages = []fetch.Package{
+	{Name: "hl7.fhir.r4.examples", Version: "4.0.1", Integrity: "sha512-DXBdIZOeQaSKIgCU7w6HOC7sw/6BzylmipLkBW4f//pT+Bc94x+8LImwTdvaNThPJoOzpBzvxAzNqjeu3X/zLw=="},
+	{Name: "hl7.fhir.r4.expansions", Version: "4.0.1", Integrity: "sha512-E0LjAGKIEla9XdM98cOzE8fv+syczVSzzqjE/29rhK1jK52kSByzSM+dQuQM0j4BiBIpMwZydQnKHV11rV5IlQ=="},
+	{Name: "hl7.terminology.r4", Version: "7.0.1", Integrity: "sha512-UamZUcARk/TEaJb7X0hDyANmC7bCv0Jof0u0uGIOB2O9VQX0uV45Vf4EyONHM6Sejv6q7sXEAzKAQsgw1Cld3A=="},
 }
 
 // kept are the resource types whose JSON goes into the file.
@@ -35,7 +35,7 @@ func main() {
 	out := flag.String("o", "r4.bin", "file to write")
 	only := flag.Bool("fetch", false, "only fetch the packages into the user's cache, as the tests need them")
 	flag.Parse()
-	if err := fetch(); err != nil {
+	if err := fetchAll(); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(1)
 	}
@@ -48,14 +48,14 @@ func main() {
 	}
 }
 
-// fetch gets the packages that are not in the cache.
-func fetch() error {
+// fetchAll gets the packages that are not in the cache.
+func fetchAll() error {
 	for _, p := range packages {
 		if _, ok := p.Cached(); ok {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "下载 npm 包 %s@%s …\n", p.Name, p.Version)
-		if _, err := p.Fetch(context.Background()); err != nil {
+		if _, err := p.Folder(context.Background(), nil); err != nil {
 			return err
 		}
 	}
@@ -65,7 +65,7 @@ func fetch() error {
 func run(out string) error {
 	var sets []map[string][]fhir.Node // per package: by resource type, sorted by URL
 	for _, p := range packages {
-		dir, err := p.Fetch(context.Background())
+		dir, err := p.Folder(context.Background(), nil)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func run(out string) error {
 	w := newWriter()
 	w.uint(len(packages))
 	for _, p := range packages {
-		w.str(p.Name, p.Version, p.SHA512)
+		w.str(p.Name, p.Version, strings.TrimPrefix(p.Integrity, "sha512-"))
 	}
 	b := newBuilder()
 	for _, sd := range core["StructureDefinition"] {
