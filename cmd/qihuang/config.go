@@ -12,6 +12,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/qihuang-health/qihuang/fhir/validate"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/warehouse/gateway"
 )
@@ -80,7 +81,8 @@ type S3Config struct {
 
 // FHIRConfig says how strictly writes are checked.
 type FHIRConfig struct {
-	Validation string `yaml:"validation"` // off | structure | full
+	Validation string            `yaml:"validation"` // off | structure | full
+	Sources    map[string]string `yaml:"sources"`    // the same for one source by its name, e.g. his: full
 }
 
 // Default returns the configuration of a single machine: everything embedded,
@@ -90,7 +92,7 @@ func Default() Config {
 		Ports:      Ports{HTTP: 8080, MLLP: 2575, ClickHouse: 8123, Kafka: 9092, S3: 9000},
 		Kafka:      KafkaConfig{Brokers: []string{}, Prefix: "qihuang.", Partitions: 2, Replication: -1},
 		ClickHouse: ClickHouseConfig{Database: "qihuang", User: "default", Users: []gateway.User{}},
-		S3:         S3Config{Bucket: "qihuang"}, FHIR: FHIRConfig{Validation: "structure"},
+		S3:         S3Config{Bucket: "qihuang"}, FHIR: FHIRConfig{Validation: "structure", Sources: map[string]string{}},
 		Housekeeping: HousekeepingConfig{Snapshot: "@hourly", Keep: 3, Optimize: "0 4 * * *"}}
 }
 
@@ -125,10 +127,13 @@ func (c Config) Validate() error {
 			return fault.New(fault.Invalid, "端口 ports.%s 加偏移后为 %d，超出 1–65535", name, p+c.PortOffset)
 		}
 	}
-	switch c.FHIR.Validation {
-	case "off", "structure", "full":
-	default:
+	if _, err := validate.ParseLevel(c.FHIR.Validation); err != nil {
 		return fault.New(fault.Invalid, "配置 fhir.validation 应为 off、structure 或 full，现为 %q", c.FHIR.Validation)
+	}
+	for name, level := range c.FHIR.Sources {
+		if _, err := validate.ParseLevel(level); err != nil {
+			return fault.New(fault.Invalid, "配置 fhir.sources.%s 应为 off、structure 或 full，现为 %q", name, level)
+		}
 	}
 	if err := c.Housekeeping.validate(); err != nil {
 		return err

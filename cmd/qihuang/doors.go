@@ -8,6 +8,7 @@ import (
 	"github.com/qihuang-health/qihuang/adapters/his"
 	"github.com/qihuang-health/qihuang/apps/console"
 	"github.com/qihuang-health/qihuang/apps/supervision"
+	"github.com/qihuang-health/qihuang/fhir/store/checked"
 	"github.com/qihuang-health/qihuang/pipeline"
 	"github.com/qihuang-health/qihuang/pipeline/inbound"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
@@ -40,7 +41,7 @@ func (h *hub) mountHIS(r gin.IRouter) error {
 		return err
 	}
 	his.New(cfg, his.Parts{Inbound: h.inbound, Letters: h.letters, Store: h.store, Search: h.search, IDs: pipeline.NewIDs(h.clock), Clock: h.clock, Log: h.log}).Mount(r)
-	sink := his.NewSink(cfg, h.store)
+	sink := his.NewSink(cfg, checked.New(h.store, h.policy(cfg.Source)))
 	for _, kind := range []string{his.KindVisit, his.Kind01, his.Kind02, his.KindV2} {
 		h.inbound.Handle(kind, sink)
 	}

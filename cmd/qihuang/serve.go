@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/qihuang-health/qihuang/fhir/server"
+	"github.com/qihuang-health/qihuang/fhir/store/checked"
 	"github.com/qihuang-health/qihuang/fhir/validate"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -176,17 +177,14 @@ func (h *hub) mountFHIR(r gin.IRouter, metrics *server.Metrics) error {
 	if err != nil {
 		return err
 	}
+	h.validator = validator
 	h.learn(validator)
 	ops, err := h.operations(validator)
 	if err != nil {
 		return err
 	}
-	policy, err := h.policy(validator)
-	if err != nil {
-		return err
-	}
 	s, err := server.New(cfg, server.Parts{Store: h.store, Model: h.model, Search: h.search, XML: xmlCodec{h.model}, Operations: ops,
-		Validator: policy,
+		Validator: h.policy(""),
 		Clock:     h.clock, Log: h.log, Metrics: metrics})
 	if err != nil {
 		return err
@@ -197,11 +195,16 @@ func (h *hub) mountFHIR(r gin.IRouter, metrics *server.Metrics) error {
 	return nil
 }
 
-// policy says how strictly writes are checked; nil = not at all.
-func (h *hub) policy(v *validate.Validator) (server.Validator, error) {
-	level, err := validate.ParseLevel(h.cfg.FHIR.Validation)
-	if err != nil || level == validate.Off {
-		return nil, err
+// policy says how strictly a source's writes are checked ("" = REST clients);
+// nil = not at all. The levels were checked with the configuration.
+func (h *hub) policy(source string) checked.Checker {
+	name := h.cfg.FHIR.Validation
+	if own, ok := h.cfg.FHIR.Sources[source]; ok {
+		name = own
 	}
-	return validate.Policy{Validator: v, Options: validate.Options{Level: level}}, nil
+	level, _ := validate.ParseLevel(name)
+	if level == validate.Off {
+		return nil
+	}
+	return validate.Policy{Validator: h.validator, Options: validate.Options{Level: level}}
 }

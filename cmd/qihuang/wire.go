@@ -18,6 +18,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/store/backup"
 	"github.com/qihuang-health/qihuang/fhir/store/pebble"
 	"github.com/qihuang-health/qihuang/fhir/terminology"
+	"github.com/qihuang-health/qihuang/fhir/validate"
 	"github.com/qihuang-health/qihuang/internal/blob"
 	"github.com/qihuang-health/qihuang/internal/clock"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -46,6 +47,8 @@ type hub struct {
 	clock clock.Clock
 
 	knowledge
+	validator *validate.Validator
+
 	kafka   *kafka.Cluster
 	store   *pebble.Store
 	letters *deadletter.Letters
