@@ -14,6 +14,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir/validate"
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/outbound"
 	"github.com/qihuang-health/qihuang/warehouse/gateway"
 )
 
@@ -31,6 +32,7 @@ type Config struct {
 	ClickHouse ClickHouseConfig `yaml:"clickhouse"`
 	S3         S3Config         `yaml:"s3"`
 	FHIR       FHIRConfig       `yaml:"fhir"`
+	Outbound   outbound.Config  `yaml:"outbound"`
 
 	Housekeeping HousekeepingConfig `yaml:"housekeeping"`
 }
@@ -93,6 +95,7 @@ func Default() Config {
 		Kafka:      KafkaConfig{Brokers: []string{}, Prefix: "qihuang.", Partitions: 2, Replication: -1},
 		ClickHouse: ClickHouseConfig{Database: "qihuang", User: "default", Users: []gateway.User{}},
 		S3:         S3Config{Bucket: "qihuang"}, FHIR: FHIRConfig{Validation: "structure", Sources: map[string]string{}},
+		Outbound:     outbound.Config{Allow: []string{}},
 		Housekeeping: HousekeepingConfig{Snapshot: "@hourly", Keep: 3, Optimize: "0 4 * * *"}}
 }
 
@@ -135,7 +138,7 @@ func (c Config) Validate() error {
 			return fault.New(fault.Invalid, "配置 fhir.sources.%s 应为 off、structure 或 full，现为 %q", name, level)
 		}
 	}
-	if err := c.Housekeeping.validate(); err != nil {
+	if err := errors.Join(c.Housekeeping.validate(), c.Outbound.Validate()); err != nil {
 		return err
 	}
 	_, err := c.zone()

@@ -22,6 +22,7 @@ import (
 	"github.com/qihuang-health/qihuang/internal/blob"
 	"github.com/qihuang-health/qihuang/internal/clock"
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/outbound"
 	"github.com/qihuang-health/qihuang/pipeline/changes"
 	"github.com/qihuang-health/qihuang/pipeline/deadletter"
 	"github.com/qihuang-health/qihuang/pipeline/inbound"
@@ -45,6 +46,8 @@ type hub struct {
 	zone  *time.Location
 	log   *slog.Logger
 	clock clock.Clock
+
+	outbound *outbound.Client // the only way to call others
 
 	knowledge
 	validator *validate.Validator
@@ -81,6 +84,10 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (h *hub, err error)
 	if h.zone, err = cfg.zone(); err != nil {
 		return h, err
 	}
+	if h.outbound, err = cfg.outbound(); err != nil {
+		return h, err
+	}
+	h.onClose(h.outbound.Close)
 	for _, step := range []struct {
 		name string
 		run  func(context.Context) error
