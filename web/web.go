@@ -92,25 +92,3 @@ func Bytes(n int64) string {
 	}
 	return fmt.Sprintf("%.1f %s", f, units[i])
 }
-
-// Link is one entry of the main menu.
-type Link struct {
-	URL, Name string
-	Current   bool
-}
-
-// Page is what the shared layout needs of every page.
-type Page struct {
-	Title, Version, ZoneName string
-	Local                    bool // loopback without login: pages say so
-	Menu                     []Link
-}
-
-// NewPage makes the layout's data; current is the URL of the page's menu entry.
-func NewPage(title, version string, zone *time.Location, local bool, current string) Page {
-	menu := []Link{{URL: "/", Name: "运行情况"}, {URL: "/supervision", Name: "业务监管"}, {URL: "/console/dead-letters", Name: "待修复消息"}}
-	for i := range menu {
-		menu[i].Current = menu[i].URL == current
-	}
-	return Page{Title: title, Version: version, ZoneName: zone.String(), Local: local, Menu: menu}
-}

@@ -30,17 +30,17 @@ type cached struct {
 }
 
 func (c *Console) board(ctx context.Context) board {
-	b := board{Stats: c.hub.Stats(ctx)}
+	b := board{Stats: c.Hub.Stats(ctx)}
 	c.facts.mu.Lock()
 	defer c.facts.mu.Unlock()
 	begin := time.Now()
 	if begin.After(c.facts.until) {
 		var f facts
-		err := c.sql.Query(ctx, factsSQL, nil, func(scan func(...any) error) error {
+		err := c.SQL.Query(ctx, factsSQL, nil, func(scan func(...any) error) error {
 			return scan(&f.Rows, &f.Visits, &f.Halls, &f.Patients, &f.Resources)
 		})
 		if err != nil {
-			c.log.WarnContext(ctx, "count warehouse rows", "error", err)
+			c.Log.WarnContext(ctx, "count warehouse rows", "error", err)
 		} else {
 			c.facts.facts = f
 		}

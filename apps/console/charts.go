@@ -66,7 +66,7 @@ func (c *Console) answer(ctx context.Context, ch Chart) (*Answer, error) {
 		value         int64
 	}
 	var cells []cell
-	err := c.sql.Query(ctx, ch.SQL, nil, func(scan func(...any) error) error {
+	err := c.SQL.Query(ctx, ch.SQL, nil, func(scan func(...any) error) error {
 		var l, s string
 		var v int64
 		if err := scan(&l, &s, &v); err != nil {

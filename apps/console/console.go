@@ -83,23 +83,29 @@ type Config struct {
 	SQLBase string         // address of the ClickHouse HTTP interface
 }
 
+// Parts are what the pages show. Hub, SQL and Letters are needed; a page whose
+// part is nil is not mounted.
+type Parts struct {
+	Hub     Hub
+	SQL     Querier
+	Letters pipeline.DeadLetters
+	Log     *slog.Logger
+}
+
 // Console serves the operator's pages and API.
 type Console struct {
-	cfg     Config
-	hub     Hub
-	sql     Querier
-	letters pipeline.DeadLetters
-	log     *slog.Logger
-	pages   *template.Template
-	facts   cached
+	Parts
+	cfg   Config
+	pages *template.Template
+	facts cached
 }
 
 // New makes a console. The templates are parsed once; an error means a broken
 // build.
-func New(cfg Config, hub Hub, sql Querier, letters pipeline.DeadLetters, log *slog.Logger) (*Console, error) {
+func New(cfg Config, parts Parts) (*Console, error) {
 	pages, err := web.Pages("console", cfg.Zone)
 	if err != nil {
 		return nil, err
 	}
-	return &Console{cfg: cfg, hub: hub, sql: sql, letters: letters, log: log, pages: pages}, nil
+	return &Console{Parts: parts, cfg: cfg, pages: pages}, nil
 }

@@ -84,7 +84,7 @@ func serve(t *testing.T, sql Querier) (http.Handler, *running) {
 	at := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
 	kept := letters{{ID: "01", Message: &pipeline.Message{Source: "his", Kind: "his-visit", Body: []byte("\xd6\xd0<b>")}, Time: at, Reason: "第 3 行不是有效的 JSON", Location: "3:7"}}
 	c, err := New(Config{Version: "test", Zone: time.FixedZone("Asia/Shanghai", 8*3600), Local: true, Base: "http://127.0.0.1:8080", SQLBase: "http://127.0.0.1:8123"},
-		hub, sql, kept, slog.New(slog.DiscardHandler))
+		Parts{Hub: hub, SQL: sql, Letters: kept, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

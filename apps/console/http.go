@@ -29,7 +29,7 @@ func (c *Console) Mount(r gin.IRouter) {
 	p.GET("/console/dead-letters", c.lettersPage)
 	p.POST("/console/dead-letters/:id/replay", c.replayForm)
 	p.GET("/api/charts/:name", c.chartData)
-	p.GET("/api/status", func(g *gin.Context) { g.JSON(http.StatusOK, c.hub.Stats(g.Request.Context())) })
+	p.GET("/api/status", func(g *gin.Context) { g.JSON(http.StatusOK, c.Hub.Stats(g.Request.Context())) })
 	p.GET("/api/dead-letters", c.lettersAPI)
 	p.GET("/api/dead-letters/:id/raw", c.raw)
 	p.POST("/api/dead-letters/:id/replay", c.replay)
@@ -43,7 +43,7 @@ func (c *Console) render(g *gin.Context, name string, data any) {
 	g.Header("Content-Type", "text/html; charset=utf-8")
 	g.Header("Cache-Control", "no-store")
 	if err := c.pages.ExecuteTemplate(g.Writer, name, data); err != nil {
-		c.log.ErrorContext(g, "render page", "page", name, "error", err)
+		c.Log.ErrorContext(g, "render page", "page", name, "error", err)
 	}
 }
 
@@ -90,7 +90,7 @@ func (c *Console) chartTable(g *gin.Context) {
 }
 
 func (c *Console) lettersPage(g *gin.Context) {
-	items, total, err := c.letters.List(g.Request.Context(), 100)
+	items, total, err := c.Letters.List(g.Request.Context(), 100)
 	if err != nil {
 		c.fail(g, err)
 		return
@@ -103,7 +103,7 @@ func (c *Console) lettersPage(g *gin.Context) {
 }
 
 func (c *Console) replayForm(g *gin.Context) {
-	if err := c.hub.Replay(g.Request.Context(), g.Param("id")); err != nil {
+	if err := c.Hub.Replay(g.Request.Context(), g.Param("id")); err != nil {
 		c.fail(g, err)
 		return
 	}
@@ -131,7 +131,7 @@ func (c *Console) lettersAPI(g *gin.Context) {
 		}
 		limit = n
 	}
-	items, total, err := c.letters.List(g.Request.Context(), limit)
+	items, total, err := c.Letters.List(g.Request.Context(), limit)
 	if err != nil {
 		c.fail(g, err)
 		return
@@ -144,7 +144,7 @@ func (c *Console) lettersAPI(g *gin.Context) {
 }
 
 func (c *Console) raw(g *gin.Context) {
-	d, err := c.letters.Get(g.Request.Context(), g.Param("id"))
+	d, err := c.Letters.Get(g.Request.Context(), g.Param("id"))
 	if err != nil {
 		c.fail(g, err)
 		return
@@ -154,7 +154,7 @@ func (c *Console) raw(g *gin.Context) {
 }
 
 func (c *Console) replay(g *gin.Context) {
-	if err := c.hub.Replay(g.Request.Context(), g.Param("id")); err != nil {
+	if err := c.Hub.Replay(g.Request.Context(), g.Param("id")); err != nil {
 		c.fail(g, err)
 		return
 	}
@@ -175,7 +175,7 @@ func (c *Console) fail(g *gin.Context, err error) {
 		msg = f.Msg
 	}
 	if kind == fault.Internal || kind == fault.Unavailable {
-		c.log.ErrorContext(g, "console request", "path", g.FullPath(), "error", err)
+		c.Log.ErrorContext(g, "console request", "path", g.FullPath(), "error", err)
 	}
 	g.AbortWithStatusJSON(statuses[kind], gin.H{"error": kind.String(), "message": msg})
 }

@@ -1,0 +1,57 @@
+package web
+
+import "time"
+
+// Link is one entry of a menu.
+type Link struct {
+	URL, Name string
+	Current   bool
+}
+
+// Page is what the shared layout needs of every page.
+type Page struct {
+	Title, Version, ZoneName string
+	Local                    bool   // loopback without login: pages say so
+	Menu                     []Link // the main menu
+	Section                  []Link // the menu of the page's section; none = no section
+}
+
+// NewPage makes the layout's data; current is the URL of the page's entry in
+// the main menu or in its section's.
+func NewPage(title, version string, zone *time.Location, local bool, current string) Page {
+	p := Page{Title: title, Version: version, ZoneName: zone.String(), Local: local, Menu: mark(mainMenu(), current)}
+	if section := mark(consoleMenu(), current); marked(section) {
+		p.Section = section
+		p.Menu = mark(p.Menu, section[0].URL)
+	}
+	return p
+}
+
+// mainMenu names the parts of the web; an application adds its first page here.
+func mainMenu() []Link {
+	return []Link{{URL: "/", Name: "运行情况"}, {URL: "/supervision", Name: "业务监管"}, {URL: "/console/dead-letters", Name: "管理控制台"}}
+}
+
+// consoleMenu names the pages of operators. The first is where the main menu
+// leads.
+func consoleMenu() []Link {
+	return []Link{
+		{URL: "/console/dead-letters", Name: "待修复消息"},
+	}
+}
+
+func mark(menu []Link, current string) []Link {
+	for i := range menu {
+		menu[i].Current = menu[i].URL == current
+	}
+	return menu
+}
+
+func marked(menu []Link) bool {
+	for _, l := range menu {
+		if l.Current {
+			return true
+		}
+	}
+	return false
+}
