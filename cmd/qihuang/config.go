@@ -85,6 +85,14 @@ type S3Config struct {
 type FHIRConfig struct {
 	Validation string            `yaml:"validation"` // off | structure | full
 	Sources    map[string]string `yaml:"sources"`    // the same for one source by its name, e.g. his: full
+	History    HistoryConfig     `yaml:"history"`
+}
+
+// HistoryConfig says which superseded versions of resources are dropped: those
+// that both bounds allow. All nodes of one log must agree on it.
+type HistoryConfig struct {
+	Versions int64 `yaml:"versions"` // superseded versions kept for each resource; with days 0, 0 = all
+	Days     int   `yaml:"days"`     // no younger version is dropped; with versions 0, all older ones are
 }
 
 // Default returns the configuration of a single machine: everything embedded,
@@ -137,6 +145,9 @@ func (c Config) Validate() error {
 		if _, err := validate.ParseLevel(level); err != nil {
 			return fault.New(fault.Invalid, "配置 fhir.sources.%s 应为 off、structure 或 full，现为 %q", name, level)
 		}
+	}
+	if c.FHIR.History.Versions < 0 || c.FHIR.History.Days < 0 || c.FHIR.History.Days > 36500 {
+		return fault.New(fault.Invalid, "配置 fhir.history 的 versions 与 days 不能为负，days 不超过 36500")
 	}
 	if err := errors.Join(c.Housekeeping.validate(), c.Outbound.Validate()); err != nil {
 		return err

@@ -248,6 +248,10 @@ func appendBytes[T string | []byte](b []byte, v T) []byte {
 
 func methodCode(m Method) byte {
 	switch m {
+	case Purge:
+		return 'X'
+	case Offer:
+		return 'O'
 	case Create:
 		return 'C'
 	case Update:
@@ -269,6 +273,10 @@ func codeMethod(c byte) Method {
 		return Patch
 	case 'D':
 		return Delete
+	case 'X':
+		return Purge
+	case 'O':
+		return Offer
 	}
 	return ""
 }

@@ -23,6 +23,12 @@ const (
 	Update Method = "PUT"
 	Patch  Method = "PATCH"
 	Delete Method = "DELETE"
+	// Purge deletes a resource and erases every earlier version of it: only the
+	// deletion stays in its history. What the log still holds goes when it is trimmed.
+	Purge Method = "PURGE"
+	// Offer says which SearchParameter resources searches may use from here on.
+	// Its Resource is a JSON array of them; it stands alone in its transaction.
+	Offer Method = "OFFER"
 )
 
 // Op is one change inside a transaction. References inside Resource to another

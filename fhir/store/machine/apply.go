@@ -81,6 +81,9 @@ func (g *guarded) note(err error) error {
 
 func (g *guarded) Set(k, v []byte) error { return g.note(g.Batch.Set(k, v)) }
 func (g *guarded) Delete(k []byte) error { return g.note(g.Batch.Delete(k)) }
+
+func (g *guarded) DeleteRange(lo, hi []byte) error { return g.note(g.Batch.DeleteRange(lo, hi)) }
+
 func (g *guarded) Iter(lo, hi []byte) search.Iterator {
 	return &guardedIter{g.Batch.Iter(lo, hi), g}
 }
@@ -152,6 +155,9 @@ func (m *Machine) applyOps(st *state, offset, ms int64, p *prepared) (outs []sto
 	if err != nil {
 		return nil, err, nil
 	}
+	if err := a.sweep(); err != nil {
+		return nil, nil, err
+	}
 	if err := m.remember(g, &a.st, p.tx.ID, a.outcomes, nil); err != nil {
 		return nil, nil, err
 	}
@@ -219,7 +225,7 @@ func (a *applying) correct() error {
 		switch {
 		case c.json == nil && !moved:
 			return nil
-		case op.Method == store.Delete || op.Method == store.Patch:
+		case !carries(op):
 			return nil
 		case moved || stale(c):
 			return opFault(p.tx, i, a.m.fill(c, op.Resource, op.Type, p.ids[i], p.links, a.ms, nil))

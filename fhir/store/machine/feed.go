@@ -20,10 +20,23 @@ func (m *Machine) FirstSeq(ctx context.Context, offset int64) (int64, error) {
 			return true
 		}
 		var c store.Change
-		c, err = readChange(s.View, int64(i)+1)
-		return err != nil || c.Offset >= offset
+		var ok bool
+		c, ok, err = lastChange(s.View, int64(i)+1)
+		return err != nil || ok && c.Offset >= offset
 	})
 	return int64(n) + 1, err
+}
+
+// lastChange reads the newest change kept of those up to seq.
+func lastChange(v View, seq int64) (c store.Change, ok bool, err error) {
+	it := v.Iter(changeKey(nil, seq), []byte{tabChange + 1})
+	if it.Next() {
+		seq, ok = seqOf(it.Key()), true
+	}
+	if err := it.Close(); err != nil || !ok {
+		return store.Change{}, false, err
+	}
+	return readChange(v, seq)
 }
 
 // Changes implements store.Feed.
@@ -48,9 +61,12 @@ func (m *Machine) Changes(ctx context.Context, from int64, maxBytes int) ([]stor
 
 func readChanges(s *shared, from int64, maxBytes int) (out []store.Change, through int64, err error) {
 	for size := 0; from <= s.st.seq; from++ {
-		c, err := readChange(s.View, from)
+		c, ok, err := readChange(s.View, from)
 		if err != nil {
 			return nil, 0, err
+		}
+		if !ok { // dropped by Retention or a purge
+			continue
 		}
 		if size >= maxBytes && len(out) > 0 {
 			return out, c.Offset - 1, nil

@@ -61,7 +61,10 @@ func (s *snapshot) changes(lower, upper []byte) iter.Seq2[store.Change, error] {
 		it := s.View.Iter(lower, upper)
 		defer it.Close()
 		for it.Next() {
-			c, err := readChange(s.View, seqOf(it.Key()))
+			c, ok, err := readChange(s.View, seqOf(it.Key()))
+			if err == nil && !ok {
+				err = fault.New(fault.Internal, "change %d is missing", seqOf(it.Key()))
+			}
 			if !yield(c, err) || err != nil {
 				return
 			}
@@ -72,20 +75,18 @@ func (s *snapshot) changes(lower, upper []byte) iter.Seq2[store.Change, error] {
 	}
 }
 
-func readChange(v View, seq int64) (store.Change, error) {
+// readChange reads one change; ok is false if it was dropped.
+func readChange(v View, seq int64) (c store.Change, ok bool, err error) {
 	val, ok, err := v.Get(nil, changeKey(nil, seq))
-	if err == nil && !ok {
-		err = fault.New(fault.Internal, "change %d is missing", seq)
-	}
-	if err != nil {
-		return store.Change{}, err
+	if err != nil || !ok {
+		return store.Change{}, false, err
 	}
 	typ, id, version, err := decodeChange(val)
 	if err != nil {
-		return store.Change{}, err
+		return store.Change{}, false, err
 	}
 	ver, err := readVersion(v, typ, id, version)
-	return store.Change{Seq: seq, Version: ver}, err
+	return store.Change{Seq: seq, Version: ver}, err == nil, err
 }
 
 func (s *snapshot) instanceRows(q store.HistoryQuery) iter.Seq2[store.Change, error] {

@@ -28,6 +28,7 @@ type state struct {
 	applied int64  // last log offset applied; -1 = none
 	seq     int64  // last change sequence given
 	lastMS  int64  // running maximum of record times
+	swept   int64  // changes up to this sequence were looked at for Retention.Age
 }
 
 const layoutVersion = 1
@@ -36,7 +37,8 @@ func (s *state) encode(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst[:0], layoutVersion)
 	dst = binary.AppendVarint(dst, s.applied)
 	dst = binary.AppendVarint(dst, s.seq)
-	return binary.AppendVarint(dst, s.lastMS)
+	dst = binary.AppendVarint(dst, s.lastMS)
+	return binary.AppendVarint(dst, s.swept)
 }
 
 func decodeState(b []byte, ok bool) (state, error) {
@@ -49,6 +51,9 @@ func decodeState(b []byte, ok bool) (state, error) {
 	s.applied, s.seq, s.lastMS = r.varint(), r.varint(), r.varint()
 	if r.bad || s.format != layoutVersion {
 		return s, fault.New(fault.Internal, "repository state row: layout version %d, want %d", s.format, layoutVersion)
+	}
+	if len(r.b) > 0 { // rows of earlier builds end here
+		s.swept = r.varint()
 	}
 	return s, nil
 }

@@ -29,6 +29,9 @@ type Batch interface {
 	// Set and Delete copy what they are given.
 	Set(key, value []byte) error
 	Delete(key []byte) error
+	// DeleteRange deletes the keys in [lower, upper), at a cost that does not
+	// grow with their number where the map can.
+	DeleteRange(lower, upper []byte) error
 	// Commit makes every write visible at once; durability is KV's affair, but
 	// what survives a crash is the state after some whole batch.
 	Commit() error

@@ -28,6 +28,9 @@ type Config struct {
 	// Window is for how many log offsets a transaction id is remembered. It is
 	// part of the state: all nodes of one log must agree on it.
 	Window int64
+	// History says which superseded versions are dropped. It is part of the
+	// state, as Window is.
+	History Retention
 	// RetainViews and RetainFor bound the states kept for SnapshotAt.
 	RetainViews int
 	RetainFor   time.Duration

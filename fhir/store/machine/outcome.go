@@ -120,7 +120,9 @@ func (m *Machine) recall(memory []byte) (offset int64, outs []store.Outcome, ref
 			version := int64(r.uvarint())
 			typ, id := string(r.bytes()), string(r.bytes())
 			o.Changed = flag == 2
-			if o.Version, err = readVersion(v, typ, id, version); err != nil {
+			if o.Version, err = readVersion(v, typ, id, version); fault.Is(err, fault.NotFound) {
+				return offset, nil, gone(typ, id), nil // dropped since
+			} else if err != nil {
 				return 0, nil, nil, err
 			}
 		}

@@ -51,7 +51,7 @@ func (m *Machine) prepare(tx *store.Transaction, ms int64) *prepared {
 	for i := range tx.Ops {
 		op := &tx.Ops[i]
 		p.ids[i] = op.ID
-		if op.ID == "" && op.Method != store.Delete && op.Method != store.Patch {
+		if op.ID == "" && carries(op) {
 			p.ids[i] = derivedID(tx.ID, i)
 		}
 	}
@@ -65,13 +65,16 @@ func (m *Machine) prepare(tx *store.Transaction, ms int64) *prepared {
 			}
 			p.ops[i].sourceNS = at.UnixNano()
 		}
-		if op.Method == store.Delete || op.Method == store.Patch {
+		if !carries(op) {
 			return nil
 		}
 		return opFault(tx, i, m.fill(&p.ops[i], op.Resource, op.Type, p.ids[i], p.links, ms, nil))
 	})
 	return p
 }
+
+// carries reports whether an op brings a whole resource.
+func carries(op *store.Op) bool { return op.Method == store.Create || op.Method == store.Update }
 
 // fill makes the final JSON and index keys of resource src. With resolve nil,
 // a resource with conditional references is left open.
@@ -225,7 +228,7 @@ func checkOp(op *store.Op) error {
 		if len(op.Resource) == 0 {
 			return fault.New(fault.Invalid, "%s without a body", op.Method)
 		}
-	case store.Delete:
+	case store.Delete, store.Purge:
 	default:
 		return fault.New(fault.Invalid, "bad method %.10q", op.Method)
 	}

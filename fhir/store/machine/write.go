@@ -37,6 +37,8 @@ func (a *applying) write(i int) error {
 			out, err = a.delete(op, c, id, cur)
 		case store.Patch:
 			out, err = a.patch(op, c, id, cur)
+		case store.Purge:
+			out, err = a.purge(op, c, id, cur)
 		default:
 			out, err = a.put(op, c, id, cur)
 		}
@@ -69,7 +71,7 @@ func precondition(op *store.Op, id string, cur *row) error {
 	case op.IfMatch > 0 && (cur == nil || cur.version != op.IfMatch):
 		return refuse(fault.Precondition, "conflict", "version-mismatch", op.Type+"/"+id+" 的版本已改变（If-Match），请重新读取后再提交",
 			"version of "+op.Type+"/"+id+" is not the one in If-Match")
-	case op.Method == store.Patch && cur == nil:
+	case (op.Method == store.Patch || op.Method == store.Purge) && cur == nil:
 		return refuse(fault.NotFound, "not-found", "unknown-id", op.Type+"/"+id+" 不存在", op.Type+"/"+id+" is not known")
 	case op.Method == store.Patch && !exists:
 		return refuse(fault.Gone, "deleted", "deleted", op.Type+"/"+id+" 已删除", op.Type+"/"+id+" is deleted")
@@ -159,8 +161,7 @@ func (a *applying) store(typ, id string, cur, next *row, keys [][]byte, status i
 		return store.Outcome{}, err
 	}
 	if cur != nil {
-		a.key, a.val = oldKey(a.key, typ, id, cur.version), cur.encode(a.val)
-		if err := a.b.Set(a.key, a.val); err != nil {
+		if err := a.supersede(typ, id, cur); err != nil {
 			return store.Outcome{}, err
 		}
 	}

@@ -156,6 +156,14 @@ func (b *batch) Delete(key []byte) error {
 	return nil
 }
 
+// DeleteRange implements machine.Batch.
+func (b *batch) DeleteRange(lower, upper []byte) error {
+	lo, rest := split(b.root, lower)
+	_, hi := split(rest, upper)
+	b.root = join(lo, hi)
+	return nil
+}
+
 func (b *batch) Commit() error {
 	b.kv.mu.Lock()
 	defer b.kv.mu.Unlock()

@@ -8,18 +8,29 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/qihuang-health/qihuang/fhir/store/machine"
 	"github.com/qihuang-health/qihuang/fhir/store/memory"
 	"github.com/qihuang-health/qihuang/fhir/store/pebble"
 	"github.com/qihuang-health/qihuang/fhir/store/storetest"
 )
 
-func mem(t testing.TB, log *memory.Log) *memory.Store {
+func mem(t testing.TB, log *memory.Log) *memory.Store { return memOf(t, storetest.Config(log)) }
+
+// policy is the suite's configuration with the seed's retention of history.
+func policy(log *memory.Log, seed uint64) machine.Config {
+	cfg := storetest.Config(log)
+	cfg.History.Versions, cfg.History.Age = storetest.Kept(seed)
+	return cfg
+}
+
+func memOf(t testing.TB, cfg machine.Config) *memory.Store {
 	t.Helper()
-	s, err := memory.New(storetest.Config(log))
+	s, err := memory.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,9 +41,9 @@ func mem(t testing.TB, log *memory.Log) *memory.Store {
 func TestMetamorphic(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			a := mem(t, &memory.Log{})
+			a := memOf(t, policy(&memory.Log{}, seed))
 			storetest.Start(t, a)
-			b := open(t, vfs.NewMem(), storetest.Config(&memory.Log{}))
+			b := open(t, vfs.NewMem(), policy(&memory.Log{}, seed))
 			stop := storetest.Launch(t, b)
 			storetest.Agree(t, a, b, seed, 400)
 			stop()
@@ -47,15 +58,16 @@ func TestMetamorphic(t *testing.T) {
 // however often they were restarted.
 func TestSameLogSameBytes(t *testing.T) {
 	log := &memory.Log{}
-	submitter := open(t, vfs.NewMem(), storetest.Config(log))
+	submitter := open(t, vfs.NewMem(), policy(log, 3))
 	stop := storetest.Launch(t, submitter)
 	var wg sync.WaitGroup
 	for seed := range uint64(4) { // concurrent clients: prepared ahead, times out of order
 		wg.Go(func() {
 			g := storetest.NewRandom(seed)
-			for range 200 {
+			for i := range 200 {
 				tx := *g.Next()
 				tx.ID = fmt.Sprint(seed, "-", tx.ID)
+				tx.Time = time.Date(2020, 1, 1, 0, i, 0, 0, time.UTC)
 				_, _ = submitter.Commit(context.Background(), &tx)
 			}
 		})
@@ -63,13 +75,13 @@ func TestSameLogSameBytes(t *testing.T) {
 	wg.Wait()
 	_, next, _ := log.Bounds(t.Context())
 
-	follower := mem(t, log)
+	follower := memOf(t, policy(log, 3))
 	storetest.Start(t, follower)
 	storetest.Reach(t, follower, next-1)
 
 	fs := vfs.NewMem()
 	for at := int64(0); at < next-1; at += 150 { // a node restarted again and again
-		s := open(t, fs, storetest.Config(log))
+		s := open(t, fs, policy(log, 3))
 		halt := storetest.Launch(t, s)
 		storetest.Reach(t, s, min(at, next-1))
 		halt()
@@ -77,7 +89,7 @@ func TestSameLogSameBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	restarted := open(t, fs, storetest.Config(log))
+	restarted := open(t, fs, policy(log, 3))
 	halt := storetest.Launch(t, restarted)
 	storetest.Reach(t, restarted, next-1)
 
@@ -104,7 +116,7 @@ func TestCrash(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := open(t, fs, storetest.Config(log))
+			s := open(t, fs, policy(log, uint64(round)))
 			stop := storetest.Launch(t, s)
 			storetest.Reach(t, s, first+int64(rng.IntN(to-from)))
 			if rng.IntN(2) == 0 { // some of it reaches the disk
@@ -119,9 +131,9 @@ func TestCrash(t *testing.T) {
 			}
 			fs, from = crashed, to
 		}
-		s := open(t, fs, storetest.Config(log))
+		s := open(t, fs, policy(log, uint64(round)))
 		stop := storetest.Launch(t, s)
-		whole := mem(t, log)
+		whole := memOf(t, policy(log, uint64(round)))
 		storetest.Start(t, whole)
 		storetest.Reach(t, s, int64(len(records)-1))
 		storetest.Reach(t, whole, int64(len(records)-1))

@@ -96,6 +96,9 @@ func (b *batch) Iter(lower, upper []byte) search.Iterator  { return iter(b.reads
 func (b *batch) Set(key, value []byte) error               { return b.Batch.Set(key, value, nil) }
 func (b *batch) Delete(key []byte) error                   { return b.Batch.Delete(key, nil) }
 
+// DeleteRange implements machine.Batch by one range tombstone.
+func (b *batch) DeleteRange(lower, upper []byte) error { return b.Batch.DeleteRange(lower, upper, nil) }
+
 func (b *batch) Commit() error {
 	if err := b.closePoints(); err != nil {
 		return err

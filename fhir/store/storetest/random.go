@@ -59,6 +59,12 @@ func (g *Random) op(i int) store.Op {
 		}
 	case 3:
 		op.Method, op.PatchType = store.Patch, "test"
+	case 5:
+		if g.r.IntN(4) == 0 {
+			op.Method, op.Resource = store.Purge, nil
+		} else {
+			op.Method = store.Update
+		}
 	case 4:
 		op.Method, op.ID, op.Condition = store.Update, "", "identifier="+value
 	default:
@@ -85,13 +91,18 @@ func (g *Random) reference() string {
 	return ""
 }
 
-// Records encodes n random transactions as a node would append them.
+// Records encodes n random transactions as nodes would append them whose clocks
+// run on by up to a minute and a half, and now and then are set back an hour.
 func (g *Random) Records(n int) [][]byte {
 	codec := store.NewCodec()
 	out := make([][]byte, n)
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for i := range out {
 		tx := *g.Next()
-		tx.Time = time.Date(2026, 1, 1, 0, g.r.IntN(60), 0, 0, time.UTC) // out of order
+		now = now.Add(time.Duration(g.r.IntN(90_000)) * time.Millisecond)
+		if tx.Time = now; g.r.IntN(20) == 0 {
+			tx.Time = now.Add(-time.Hour)
+		}
 		out[i] = codec.Encode(&tx)
 	}
 	return out

@@ -69,11 +69,19 @@ func Run(t *testing.T, newLog func(testing.TB) store.Log, open Open) {
 		"conditional": (*suite).conditional, "bundle references": (*suite).references,
 		"bytes stay": (*suite).bytesStay, "atomic": (*suite).atomic, "twice is once": (*suite).twice,
 		"late messages": (*suite).late, "history": (*suite).history, "snapshots": (*suite).snapshots,
-		"patch": (*suite).patch, "feed": (*suite).feed, "retime": (*suite).retime,
+		"patch": (*suite).patch, "feed": (*suite).feed, "retime": (*suite).retime, "purge": (*suite).purge,
+		"retention by number": (*suite).retainNumber, "retention by age": (*suite).retainAge,
 	}
 	for name, fn := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := open(t, Config(newLog(t)))
+			cfg := Config(newLog(t))
+			switch name {
+			case "retention by number":
+				cfg.History.Versions = 2
+			case "retention by age":
+				cfg.History = machine.Retention{Versions: 1, Age: 48 * time.Hour}
+			}
+			s := open(t, cfg)
 			Start(t, s)
 			fn(&suite{T: t, s: s})
 		})
