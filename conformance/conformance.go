@@ -1,10 +1,11 @@
 // Package conformance holds the implementation guide for traditional Chinese
-// medicine as FHIR resources: terminology, and later profiles, capability
-// statements and examples. It imports nothing of ours, so that its suites can
-// test a stranger's server.
+// medicine as FHIR resources: terminology, profiles, questionnaires, rules,
+// search parameters, capability statements, examples. It imports nothing of
+// ours, so that its suites can test a stranger's server.
 //
-// The terminology is made by `go run ./conformance/gen` from tables of public
-// facts; each resource carries source (copyright) and review state (purpose).
+// All but the examples is made by `go run ./conformance/gen` from tables of
+// public facts; each resource carries source (copyright) and review state
+// (purpose). The examples are built by package fhir/tcm.
 package conformance
 
 import (
@@ -17,7 +18,10 @@ import (
 // Base is the canonical base of the guide's artefacts.
 const Base = "https://qihuang.health/fhir"
 
-//go:embed terminology rules profiles views measures
+// rationalTable is a table, no resource.
+const rationalTable = "rules/rational.json"
+
+//go:embed terminology rules profiles views measures questionnaires search capability guide examples
 var files embed.FS
 
 // Terminology yields the CodeSystems, ValueSets and ConceptMaps of the guide as
@@ -28,7 +32,7 @@ func Terminology() iter.Seq2[string, []byte] { return walk("terminology") }
 func walk(dir string) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		_ = fs.WalkDir(files, dir, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".json") {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".json") || path == rationalTable {
 				return err
 			}
 			b, err := files.ReadFile(path)
@@ -47,7 +51,7 @@ func walk(dir string) iter.Seq2[string, []byte] {
 // must not meet, lists by pregnancy, control and decoction; each row with
 // source, edition and review state. The bytes must not be changed.
 func RationalUse() []byte {
-	b, err := files.ReadFile("rules/rational.json")
+	b, err := files.ReadFile(rationalTable)
 	if err != nil {
 		return nil
 	}
@@ -57,6 +61,37 @@ func RationalUse() []byte {
 // Structures yields the StructureDefinitions of the guide (profiles with
 // differentials, extensions) as JSON, by file name, in order.
 func Structures() iter.Seq2[string, []byte] { return walk("profiles") }
+
+// Questionnaires yields the forms of constitution identification, by file name.
+func Questionnaires() iter.Seq2[string, []byte] { return walk("questionnaires") }
+
+// Rules yields the rules of rational use as a Library, which carries the table
+// of [RationalUse], and a PlanDefinition with one action per rule.
+func Rules() iter.Seq2[string, []byte] { return walk("rules") }
+
+// SearchParameters yields the search parameters of TCM elements, by file name.
+func SearchParameters() iter.Seq2[string, []byte] { return walk("search") }
+
+// Capabilities yields a CapabilityStatement (requirements) per role.
+func Capabilities() iter.Seq2[string, []byte] { return walk("capability") }
+
+// Examples yields at least one example of every profile, by file name; each
+// names its profile in meta.profile.
+func Examples() iter.Seq2[string, []byte] { return walk("examples") }
+
+// Artefacts yields every conformance resource of the guide (no examples, views
+// or measures), the ImplementationGuide that lists them first.
+func Artefacts() iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for _, dir := range []string{"guide", "profiles", "terminology", "questionnaires", "rules", "search", "capability"} {
+			for name, b := range walk(dir) {
+				if !yield(name, b) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // Views yields the ViewDefinitions of the warehouse (SQL on FHIR v2) as JSON, by
 // file name, in order. A view fills the table of its name, or the table named

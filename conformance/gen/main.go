@@ -22,7 +22,9 @@ func main() {
 		run  func(from, to string) error
 	}{
 		{"GB/T 15657", diseasesAndSyndromes}, {"GB/T 16751.3", therapies}, {"herbs", herbs}, {"formulas", formulas},
-		{"acupoints", acupoints}, {"four examinations", examinations}, {"ICD-11 TM1", icd11}, {"value tables", valueTables}, {"guide vocabulary", guideVocabulary}, {"value sets", valueSets}, {"structures", structures}, {"measures", measures},
+		{"acupoints", acupoints}, {"four examinations", examinations}, {"ICD-11 TM1", icd11}, {"value tables", valueTables}, {"guide vocabulary", guideVocabulary},
+		{"证素", zhengsu}, {"伤寒论", shanghanlun}, {"settlement sums", settlementSums}, {"other systems", otherSystems}, {"value sets", valueSets}, {"structures", structures}, {"measures", measures},
+		{"questionnaires", questionnaires}, {"rules", ruleResources}, {"search parameters", searchParameters}, {"capabilities", capabilities}, {"guide", guideResource},
 	} {
 		if err := step.run(*from, *to); err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", step.name, err)
@@ -40,15 +42,27 @@ func load(dir, name string, into any) error {
 	return json.Unmarshal(b, into)
 }
 
-func diseasesAndSyndromes(from, to string) error {
-	var d struct {
-		Concepts []struct {
-			Code, Name, Category string
-			Temporary            bool
-			Aliases              []string
-			Parent               *string
-		}
+// diseaseTable is the table of GB/T 15657-2021 diseases.
+type diseaseTable struct {
+	Concepts []struct {
+		Code, Name, Category string
+		Temporary            bool
+		Aliases              []string
+		Parent               *string
 	}
+}
+
+// names finds the code of a disease by its name.
+func (d *diseaseTable) names() map[string]string {
+	out := map[string]string{}
+	for _, c := range d.Concepts {
+		out[c.Name] = c.Code
+	}
+	return out
+}
+
+func diseasesAndSyndromes(from, to string) error {
+	var d diseaseTable
 	var s struct {
 		Concepts []struct {
 			Code, Number, Name, En, Category, Class string
@@ -102,11 +116,7 @@ func diseasesAndSyndromes(from, to string) error {
 	if err := cs.write(to); err != nil {
 		return err
 	}
-	old := &codeSystem{ID: "gbt-15657-1995", URL: "urn:oid:2.16.156.10011.2.3.3.14", Version: "1995", Name: "GBT15657_1995",
-		Title: "GB/T 15657-1995 中医病证分类与代码", Content: "not-present",
-		Description: "WS 445、WS/T 500 与现有 HIS 仍使用的旧版代码（AN..9，如 BNF012 病、ZBRDC00 证）。",
-		Purpose:     "没有可用的代码表来源：只登记系统，不校验代码是否存在。", Copyright: "OID 见 WS/T 500 实现。"}
-	return old.write(to)
+	return gb1995(to, d.names())
 }
 
 // above returns the nearest known code whose dotted path contains code's.

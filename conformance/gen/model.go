@@ -21,6 +21,7 @@ type property struct {
 	CodeVal string       `json:"valueCode,omitempty"`
 	Bool    *bool        `json:"valueBoolean,omitempty"`
 	Decimal *json.Number `json:"valueDecimal,omitempty"`
+	Integer *int         `json:"valueInteger,omitempty"`
 	Coding  *coding      `json:"valueCoding,omitempty"`
 }
 

@@ -212,7 +212,12 @@ func (sd *structure) write(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "StructureDefinition-"+sd.ID+".json"), []byte(text+"\n"), 0o644)
 }
 
+// invariant is a constraint whose breach is an error; human says what to mend.
+func invariant(key, human, expr string) option { return constrained(key, "error", human, expr) }
+
 // advice is an invariant that only warns.
-func advice(key, human, expr string) option {
-	return func(e *element) { e.Constraint = append(e.Constraint, constraint{key, "warning", human, expr}) }
+func advice(key, human, expr string) option { return constrained(key, "warning", human, expr) }
+
+func constrained(key, severity, human, expr string) option {
+	return func(e *element) { e.Constraint = append(e.Constraint, constraint{key, severity, human, expr}) }
 }

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -119,11 +117,18 @@ func examinations(from, to string) error {
 	cs := &codeSystem{ID: "four-examinations", Name: "FourExaminations", Title: "四诊术语", Content: "fragment",
 		Description: "望闻问切的常用术语；没有国家代码，术语本身即代码。", Purpose: "未经临床审核。",
 		Copyright: "术语属事实：TCM-CDSS 望诊词表；二十八脉与问诊轴来自公有领域医籍与常识整理。",
-		Property:  []propertyDef{{"method", "", "inspection 望 | listening 闻 | inquiry 问 | palpation 切", "code"}, {"axis", "", "面象 | 舌象 | 脉象 …", "string"}, {"group", "", "舌色 | 苔质 …", "string"}}}
+		Property:  []propertyDef{{"method", "", "inspection 望 | listening 闻 | inquiry 问 | palpation 切", "code"}, {"axis", "", "面象 | 舌象 | 脉象 …", "string"}, {"group", "", "舌色 | 苔质 …", "string"}, {"class", "", "group 类别名", "code"}}}
+	seen := map[string]bool{}
+	// a group (舌色, 苔质 …) and a pulse position are also codes of components
+	group := func(name string) {
+		if name != "" && !seen[name] {
+			seen[name] = true
+			cs.Concept = append(cs.Concept, concept{Code: name, Display: name, Property: []property{{Code: "class", CodeVal: "group"}}})
+		}
+	}
 	for _, m := range [][2]string{{"inspection", "望诊"}, {"listening", "闻诊"}, {"inquiry", "问诊"}, {"palpation", "切诊"}, {"tongue", "舌象"}, {"pulse", "脉象"}} {
 		cs.Concept = append(cs.Concept, concept{Code: m[0], Display: m[1]})
 	}
-	seen := map[string]bool{}
 	add := func(term, method, axis, group string) {
 		if seen[term] {
 			return
@@ -141,6 +146,7 @@ func examinations(from, to string) error {
 			method = "palpation"
 		}
 		for _, g := range a.Groups {
+			group(g.Name)
 			for _, term := range g.Terms {
 				add(term, method, a.Axis, g.Name)
 			}
@@ -173,35 +179,22 @@ func icd11(from, to string) error {
 	cs := &codeSystem{ID: "icd11-tm1", URL: "http://id.who.int/icd/release/11/mms", Name: "ICD11TM1Patterns", Title: "ICD-11 第 26 章 传统医学模块 I：证候（SE70–SJ1Z）", Content: "fragment",
 		Purpose:   "二手来源（TWCM 实施指南）核对；传统医学病（SA00–SE5Z）没有来源，未收。",
 		Copyright: "ICD-11 © WHO, CC BY-ND 3.0 IGO；代码与标题未改动。"}
-	type target struct {
-		Code        string `json:"code"`
-		Equivalence string `json:"equivalence"`
-		Comment     string `json:"comment"`
-	}
-	type element struct {
-		Code    string   `json:"code"`
-		Display string   `json:"display"`
-		Target  []target `json:"target"`
-	}
-	var elements []element
+	var there, back []mapping
 	for _, c := range t.Concepts {
 		cs.Concept = append(cs.Concept, concept{Code: c.Code, Display: c.En, Designation: []designation{{Language: "zh-CN", Value: c.Zh}}})
 		if c.Gbt15657 != "" {
-			elements = append(elements, element{c.Code, c.Zh, []target{{c.Gbt15657, "relatedto", "按名称或别名精确匹配得出，非官方映射"}}})
+			there = append(there, mapping{c.Code, c.Zh, c.Gbt15657, "", "relatedto", byName})
+			back = append(back, mapping{c.Gbt15657, c.Zh, c.Code, c.En, "relatedto", byName})
 		}
 	}
 	if err := cs.write(to); err != nil {
 		return err
 	}
-	cm := map[string]any{"resourceType": "ConceptMap", "id": "icd11-tm1-gbt-15657-2021", "url": Base + "/ConceptMap/icd11-tm1-gbt-15657-2021", "version": "2021",
-		"name": "ICD11TM1ToGBT15657", "title": "ICD-11 TM1 证候 → GB/T 15657-2021", "status": "active", "experimental": true,
-		"sourceUri": "http://id.who.int/icd/release/11/mms", "targetUri": Base + "/CodeSystem/gbt-15657-2021",
-		"group": []any{map[string]any{"source": "http://id.who.int/icd/release/11/mms", "target": Base + "/CodeSystem/gbt-15657-2021", "element": elements}}}
-	b, err := encode(cm)
-	if err != nil {
+	const tm1 = "http://id.who.int/icd/release/11/mms"
+	if err := (&conceptMap{id: "icd11-tm1-gbt-15657-2021", title: "ICD-11 TM1 证候 → GB/T 15657-2021", source: tm1, target: gb2021, copyright: cs.Copyright}).write(to, there); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(to, "ConceptMap-icd11-tm1-gbt-15657-2021.json"), []byte(strings.ReplaceAll(string(b), `},{"code"`, "},\n{\"code\"")+"\n"), 0o644)
+	return (&conceptMap{id: "gbt-15657-2021-icd11-tm1", title: "GB/T 15657-2021 证候 → ICD-11 TM1", source: gb2021, target: tm1, copyright: cs.Copyright}).write(to, back)
 }
 
 // valueTables writes the value-domain tables of WS 364 and the GB/T standards.

@@ -23,6 +23,12 @@ var selections = []struct{ id, title, system, property, value string }{
 	{"palpation", "切诊术语", Base + "/CodeSystem/four-examinations", "method", "palpation"},
 	{"tongue", "舌象术语", Base + "/CodeSystem/four-examinations", "axis", "舌象"},
 	{"pulse", "脉象术语", Base + "/CodeSystem/four-examinations", "axis", "脉象"},
+	{"tongue-color", "舌色", Base + "/CodeSystem/four-examinations", "group", "舌色"},
+	{"tongue-shape", "舌形", Base + "/CodeSystem/four-examinations", "group", "舌形"},
+	{"tongue-motion", "舌态", Base + "/CodeSystem/four-examinations", "group", "舌态"},
+	{"tongue-coat-texture", "苔质", Base + "/CodeSystem/four-examinations", "group", "苔质"},
+	{"tongue-coat-color", "苔色", Base + "/CodeSystem/four-examinations", "group", "苔色"},
+	{"tongue-vessels", "舌下络脉", Base + "/CodeSystem/four-examinations", "group", "舌下络脉"},
 }
 
 // valueSets writes one value set per code system that has concepts, and the
@@ -40,26 +46,28 @@ func valueSets(_, to string) error {
 		if cs.Content == "not-present" {
 			continue
 		}
-		if err := valueSet(to, cs.ID, cs.Title, cs.URL, nil); err != nil {
+		if err := valueSet(to, cs.ID, cs.Title, include{System: cs.URL}); err != nil {
 			return err
 		}
 	}
 	for _, s := range selections {
-		if err := valueSet(to, s.id, s.title, s.system, &filter{s.property, "=", s.value}); err != nil {
+		if err := valueSet(to, s.id, s.title, include{s.system, []filter{{s.property, "=", s.value}}}); err != nil {
 			return err
 		}
 	}
-	return nil
+	return valueSet(to, "formula", "方剂（SZJG/T 38.2 与《伤寒论》）", include{System: Base + "/CodeSystem/szjg-t-38-2-2011"}, include{System: Base + "/CodeSystem/shanghanlun-formula"})
 }
 
-func valueSet(dir, id, title, system string, f *filter) error {
-	include := map[string]any{"system": system}
-	if f != nil {
-		include["filter"] = []filter{*f}
-	}
+// include is one part of a value set: a system, whole or filtered.
+type include struct {
+	System string   `json:"system"`
+	Filter []filter `json:"filter,omitempty"`
+}
+
+func valueSet(dir, id, title string, parts ...include) error {
 	b, err := encode(map[string]any{"resourceType": "ValueSet", "id": id, "language": "zh-CN", "url": Base + "/ValueSet/" + id,
 		"name": "VS_" + strings.NewReplacer("-", "_").Replace(id), "title": title, "status": "active", "experimental": false, "publisher": "岐黄",
-		"compose": map[string]any{"include": []any{include}}})
+		"compose": map[string]any{"include": parts}})
 	if err != nil {
 		return err
 	}

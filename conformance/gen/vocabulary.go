@@ -1,5 +1,8 @@
 package main
 
+// dispenseFunctions are the four signatures of dispensing.
+var dispenseFunctions = [][2]string{{"review", "审核"}, {"compound", "调配"}, {"check", "核对"}, {"handover", "发药"}}
+
 // guideVocabulary writes the small code systems the guide defines itself.
 func guideVocabulary(from, to string) error {
 	for _, v := range []struct {
@@ -7,9 +10,14 @@ func guideVocabulary(from, to string) error {
 		codes             [][2]string
 	}{
 		{"diagnosis-kind", "诊断类别", "本指南", [][2]string{{"tcm-disease", "中医病名"}, {"tcm-syndrome", "中医证候"}, {"western", "西医诊断"}}},
-		{"prescription-category", "处方类别", "本指南（与 DE08.50.032.00 处方类别代码对应：饮片、中成药）", [][2]string{{"decoction", "中药饮片"}, {"granule", "中药配方颗粒"}, {"patent", "中成药"}, {"western", "西药"}}},
+		{"prescription-category", "处方类别", "本指南（与 DE08.50.032.00 处方类别代码对应：饮片、中成药；膏方、协定方取自监管平台的处方类别）", [][2]string{{"decoction", "中药饮片"}, {"granule", "中药配方颗粒"}, {"paste", "膏方"}, {"agreed", "协定方"}, {"patent", "中成药"}, {"western", "西药"}}},
 		{"charge-category", "费用类别", "本指南", [][2]string{{"decoction", "中药饮片"}, {"granule", "中药配方颗粒"}, {"patent", "中成药"}, {"western", "西药"}, {"registration", "挂号费"},
 			{"consultation", "诊查费"}, {"laboratory", "检验费"}, {"examination", "检查费"}, {"material", "材料费"}, {"treatment", "治疗费"}, {"other", "其他"}}},
+		{"differentiation-element", "辨证要素类别", "本指南（病因、病性、病位、病势、病机、证）", [][2]string{{"cause", "病因"}, {"nature", "病性"}, {"location", "病位"}, {"tendency", "病势"}, {"pathomechanism", "病机"}, {"syndrome", "证"}}},
+		{"dispense-function", "调剂环节", "WS 445.3 中药处方的四个药剂师签名", dispenseFunctions},
+		{"organization-level", "机构级别", "本指南", [][2]string{{"province", "省级"}, {"city", "市级"}, {"county", "县级"}, {"hall", "中医馆"}}},
+		{"device-kind", "中医诊断设备种类", "本指南", [][2]string{{"tongue-imaging", "舌象采集仪"}, {"face-imaging", "面象采集仪"}, {"pulse", "脉象采集仪"}}},
+		{"constitution-judgement", "体质判定", "ZYYXH/T 157-2009 中医体质分类与判定", [][2]string{{"yes", "是"}, {"basically", "基本是"}, {"inclined", "倾向是"}, {"no", "否"}}},
 		{"ingredient-role", "君臣佐使", "中医方剂配伍通用术语", [][2]string{{"jun", "君"}, {"chen", "臣"}, {"zuo", "佐"}, {"shi", "使"}}},
 	} {
 		cs := &codeSystem{ID: v.id, Version: "0.1.0", Name: v.id, Title: v.title, Content: "complete", Purpose: "本指南定义。", Copyright: "来源：" + v.source}
