@@ -1,16 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"strings"
+	"iter"
 
 	"github.com/qihuang-health/qihuang/conformance"
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/store"
 )
 
-// seedGuide puts the indicators and profiles of the guide into the repository,
-// so that clients find them by search. What is there already is left alone;
+// seedGuide puts the indicators, profiles, forms, rules and search parameters of
+// the guide into the repository, so that clients find them by search. What is there already is left alone;
 // what a newer release changes makes a new version.
 func (h *hub) seedGuide(ctx context.Context) error {
 	tx := &store.Transaction{ID: "guide-" + version + "-" + h.clock.Now().Format("20060102T150405.000"), Actor: "guide", Time: h.clock.Now()}
@@ -23,14 +24,12 @@ func (h *hub) seedGuide(ctx context.Context) error {
 		tx.Ops = append(tx.Ops, store.Op{Method: store.Update, Type: r.ResourceType(), ID: r.Get("id").Str(), SkipSame: true, Resource: b})
 		return nil
 	}
-	for _, b := range conformance.Measures() {
-		if err := add(b); err != nil {
-			return err
-		}
-	}
-	for _, b := range conformance.Structures() {
-		if err := add([]byte(strings.TrimSpace(string(b)))); err != nil {
-			return err
+	for _, part := range []iter.Seq2[string, []byte]{conformance.Measures(), conformance.Structures(), conformance.Questionnaires(), conformance.Rules(),
+		conformance.SearchParameters(), conformance.Capabilities()} {
+		for _, b := range part {
+			if err := add(bytes.TrimSpace(b)); err != nil {
+				return err
+			}
 		}
 	}
 	if _, err := h.store.Commit(ctx, tx); err != nil && ctx.Err() == nil {

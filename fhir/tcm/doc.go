@@ -20,6 +20,7 @@ const Base = "https://qihuang.health/fhir"
 // what has no registered URI hangs under [Base].
 const (
 	SystemNationalID = "urn:oid:2.16.156.10011.1.3"      // 居民身份证号, GB 11643
+	SystemLicence    = Base + "/sid/licence"             // 医师执业证书编码
 	SystemOrg        = Base + "/sid/organization"        // 机构编码
 	SystemGB1995     = "urn:oid:2.16.156.10011.2.3.3.14" // GB/T 15657-1995 中医病证分类与代码
 	SystemGB2021     = Base + "/CodeSystem/gbt-15657-2021"
@@ -39,6 +40,15 @@ const (
 	SystemCategory      = Base + "/CodeSystem/prescription-category" // 饮片 颗粒 中成药 西药
 	SystemCharge        = Base + "/CodeSystem/charge-category"       // those and the services
 	SystemDecoction     = Base + "/CodeSystem/tcm-decoction"         // 先煎 后下 …
+	SystemRole          = Base + "/CodeSystem/ingredient-role"       // 君臣佐使
+	SystemElement       = Base + "/CodeSystem/differentiation-element"
+	SystemZhengsu       = Base + "/CodeSystem/zhengsu"           // 证素: 病位, 病性
+	SystemTherapy       = Base + "/CodeSystem/gbt-16751-3-2023"  // 治则治法
+	SystemAcupoint      = Base + "/CodeSystem/acupoint"          // 腧穴
+	SystemDispense      = Base + "/CodeSystem/dispense-function" // 审核 调配 核对 发药
+	SystemJudgement     = Base + "/CodeSystem/constitution-judgement"
+	SystemLevel         = Base + "/CodeSystem/organization-level" // 省 市 县 馆
+	SystemDevice        = Base + "/CodeSystem/device-kind"
 )
 
 // Extensions.
@@ -57,6 +67,16 @@ const (
 	ExtAmount          = Base + "/StructureDefinition/line-amount"              // Money of one line
 	ExtTotal           = Base + "/StructureDefinition/prescription-amount"      // Money of the whole prescription
 	ExtSpecification   = Base + "/StructureDefinition/medication-specification" // Medication: 规格
+	ExtBrewed          = Base + "/StructureDefinition/decocted-by-pharmacy"     // MedicationRequest: 代煎
+	ExtFormula         = Base + "/StructureDefinition/derived-from-formula"     // MedicationRequest, Medication: 所据方剂
+	ExtProcessing      = Base + "/StructureDefinition/ingredient-processing"    // ingredient: 炮制
+	ExtRole            = Base + "/StructureDefinition/ingredient-role"          // ingredient: 君臣佐使
+	ExtPathogenesis    = Base + "/StructureDefinition/pathogenesis"             // ClinicalImpression: 病因病机
+	ExtPrinciple       = Base + "/StructureDefinition/treatment-principle"      // ClinicalImpression, Composition: 治则治法
+	ExtElement         = Base + "/StructureDefinition/differentiation-element"  // ClinicalImpression.finding
+	ExtAcupoint        = Base + "/StructureDefinition/acupoint"                 // Procedure: 腧穴
+	ExtRenowned        = Base + "/StructureDefinition/renowned-doctor"          // Practitioner: 名老中医称号
+	ExtSchool          = Base + "/StructureDefinition/academic-school"          // Practitioner: 学术流派
 )
 
 // SystemOf returns the identifier system of one kind of number ("patient",

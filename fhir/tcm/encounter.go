@@ -27,6 +27,16 @@ var encounterStatus = map[string]r4.EncounterStatus{"in-progress": r4.EncounterS
 
 var visitTypes = map[string]Coding{"first": {SystemVisitType, "1", "初诊"}, "return": {SystemVisitType, "2", "复诊"}}
 
+// visitType finds the kind of a visit by its code of DE06.00.196.00.
+func visitType(code string) string {
+	for kind, c := range visitTypes {
+		if c.Code == code {
+			return kind
+		}
+	}
+	return ""
+}
+
 // Resources builds the Encounter.
 func (e Encounter) Resources() []Resource {
 	id := EncounterID(e.OrgCode, e.VisitNo)
@@ -74,12 +84,7 @@ func ReadEncounter(n fhir.Node) Encounter {
 	if c := n.Path("class", "code").Str(); c != "AMB" {
 		e.Class = c
 	}
-	switch extension(n, ExtVisitType).Path("valueCoding", "code").Str() {
-	case "1":
-		e.VisitType = "first"
-	case "2":
-		e.VisitType = "return"
-	}
+	e.VisitType = visitType(extension(n, ExtVisitType).Path("valueCoding", "code").Str())
 	paid := extension(n, ExtInsuranceType).Get("valueCodeableConcept")
 	e.Insurance = Insurance{Coding: coded(paid, SystemPayment), Text: paid.Get("text").Str()}
 	for d := range n.Get("diagnosis").Children() {

@@ -12,13 +12,15 @@ import (
 const (
 	Decoction  = "decoction" // 中药饮片
 	Granule    = "granule"   // 中药配方颗粒
+	Paste      = "paste"     // 膏方
+	Agreed     = "agreed"    // 协定方
 	Patent     = "patent"    // 中成药
 	WesternRx  = "western"   // 西药
 	doseUnit   = "剂"
 	rxIDPrefix = "rx"
 )
 
-var categoryNames = map[string]string{Decoction: "中药饮片", Granule: "中药配方颗粒", Patent: "中成药", WesternRx: "西药"}
+var categoryNames = map[string]string{Decoction: "中药饮片", Granule: "中药配方颗粒", Paste: "膏方", Agreed: "协定方", Patent: "中成药", WesternRx: "西药"}
 
 // HerbalPrescription is one 中药处方 (饮片 or 颗粒). It becomes a
 // MedicationRequest and a Medication that share their id, so that a view of the
@@ -27,13 +29,17 @@ type HerbalPrescription struct {
 	Visit
 	VisitNo   string
 	No        string
-	Category  string // Decoction or Granule
-	Formula   string // 方名, may be ""
-	Doses     string // 剂数, decimal text
-	Usage     string // 煎服法, words
-	Frequency string // words
-	Amount    string // money of the whole prescription, decimal text
+	Category  string   // Decoction or Granule
+	Formula   string   // 方名, may be ""
+	Origin    Coding   // 所据方剂: a code of SZJG/T 38.2 or of the 伤寒论
+	Doses     string   // 剂数, decimal text
+	Usage     string   // 煎服法, words
+	Frequency string   // words
+	Route     Coding   // 用药途径, CV06.00.102
+	Amount    string   // money of the whole prescription, decimal text
+	Reasons   []string // Condition ids: 病名, 证候
 	Cancelled bool
+	Brewed    bool // 代煎: the pharmacy decocts
 	Items     []Ingredient
 }
 
@@ -46,6 +52,8 @@ type Ingredient struct {
 	Price      string // per unit
 	Amount     string // money of the line
 	Note       string // 脚注: 先煎, 后下, 擘 …
+	Processing string // 炮制
+	Role       string // 君臣佐使: a code of [SystemRole]
 }
 
 // ID is the id of the MedicationRequest and of its Medication.
@@ -60,8 +68,17 @@ func (p HerbalPrescription) Resources() []Resource {
 	if p.Usage != "" {
 		req.Extension = append(req.Extension, r4.Extension{Url: ExtDecoction, ValueString: &p.Usage})
 	}
-	if p.Usage != "" || p.Frequency != "" {
-		d := r4.Dosage{Text: str(p.Usage)}
+	if p.Brewed {
+		req.Extension = append(req.Extension, r4.Extension{Url: ExtBrewed, ValueBoolean: &p.Brewed})
+	}
+	if c := concept(p.Origin.Display, p.Origin); c != nil {
+		req.Extension = append(req.Extension, r4.Extension{Url: ExtFormula, ValueCodeableConcept: c})
+	}
+	for _, id := range p.Reasons {
+		req.ReasonReference = append(req.ReasonReference, must(ref("Condition", id, "")))
+	}
+	if p.Usage != "" || p.Frequency != "" || p.Route != (Coding{}) {
+		d := r4.Dosage{Text: str(p.Usage), Route: concept("", p.Route)}
 		if p.Frequency != "" {
 			d.Timing = &r4.Timing{Code: concept(p.Frequency)}
 		}
@@ -110,6 +127,12 @@ func (it Ingredient) model(orgCode string) r4.MedicationIngredient {
 			out.Extension = append(out.Extension, r4.Extension{Url: ExtDecoctionMethod, ValueCoding: ptr(m.model())})
 		}
 	}
+	if it.Processing != "" {
+		out.Extension = append(out.Extension, r4.Extension{Url: ExtProcessing, ValueString: &it.Processing})
+	}
+	if it.Role != "" {
+		out.Extension = append(out.Extension, r4.Extension{Url: ExtRole, ValueCoding: ptr(Coding{SystemRole, it.Role, roleNames[it.Role]}.model())})
+	}
 	if it.Quantity != "" {
 		out.Extension = append(out.Extension, r4.Extension{Url: ExtTotalQuantity, ValueQuantity: quantity(it.Quantity, it.Unit)})
 	}
@@ -117,6 +140,9 @@ func (it Ingredient) model(orgCode string) r4.MedicationIngredient {
 	out.Extension = append(out.Extension, moneyExt(ExtAmount, it.Amount)...)
 	return out
 }
+
+// roleNames are 君臣佐使, codes of [SystemRole].
+var roleNames = map[string]string{"jun": "君", "chen": "臣", "zuo": "佐", "shi": "使"}
 
 // decoctionMethods is table LOCAL.decoction: no national coded list exists.
 var decoctionMethods = []Coding{
@@ -147,7 +173,13 @@ func ReadHerbalPrescription(request, medication fhir.Node) HerbalPrescription {
 		Doses:     request.Path("dispenseRequest", "quantity", "value").Str(),
 		Usage:     extension(request, ExtDecoction).Get("valueString").Str(),
 		Frequency: request.Path("dosageInstruction", "timing", "code", "text").Str(),
-		Amount:    moneyOf(request, ExtTotal), Cancelled: request.Get("status").Str() == "cancelled"}
+		Amount:    moneyOf(request, ExtTotal), Cancelled: request.Get("status").Str() == "cancelled",
+		Brewed: extension(request, ExtBrewed).Get("valueBoolean").Str() == "true",
+		Origin: codingOf(extension(request, ExtFormula).Path("valueCodeableConcept", "coding").At(0)),
+		Route:  codingOf(request.Path("dosageInstruction", "route", "coding").At(0))}
+	for r := range request.Get("reasonReference").Children() {
+		p.Reasons = append(p.Reasons, refID(r, "Condition"))
+	}
 	for in := range medication.Get("ingredient").Children() {
 		p.Items = append(p.Items, readIngredient(in))
 	}
@@ -168,7 +200,8 @@ func readIngredient(n fhir.Node) Ingredient {
 		Dose: n.Path("strength", "numerator", "value").Str(), Unit: n.Path("strength", "numerator", "unit").Str(),
 		Quantity: extension(n, ExtTotalQuantity).Path("valueQuantity", "value").Str(),
 		Price:    moneyOf(n, ExtUnitPrice), Amount: moneyOf(n, ExtAmount),
-		Note: extension(n, ExtFootnote).Get("valueString").Str()}
+		Note: extension(n, ExtFootnote).Get("valueString").Str(), Processing: extension(n, ExtProcessing).Get("valueString").Str(),
+		Role: extension(n, ExtRole).Path("valueCoding", "code").Str()}
 	if it.Unit == "" {
 		it.Unit = extension(n, ExtTotalQuantity).Path("valueQuantity", "unit").Str()
 	}

@@ -11,8 +11,10 @@ import (
 type Record struct {
 	Visit
 	VisitNo    string
+	VisitType  string // first | return | ""
 	OrgName    string
 	DoctorName string
+	Principles []Coding // 治则治法
 
 	ChiefComplaint  string
 	PresentIllness  string
@@ -60,6 +62,10 @@ func (r Record) Resources() []Resource {
 	if id := identifier("", SystemOf("visit", r.OrgCode), r.VisitNo); id != nil {
 		out.Identifier = &id[0]
 	}
+	if c, ok := visitTypes[r.VisitType]; ok {
+		out.Category = []r4.CodeableConcept{conceptValue("", c)}
+	}
+	out.Extension = principles(r.Principles)
 	author := ref("Practitioner", r.DoctorID, r.DoctorName)
 	if author == nil {
 		author = orgRef(r.OrgCode, r.OrgName)
@@ -94,7 +100,8 @@ func (s section) build(r *Record) (r4.CompositionSection, bool) {
 func ReadRecord(n fhir.Node) Record {
 	r := Record{Visit: visitOf(n), VisitNo: n.Path("identifier", "value").Str(), OrgName: n.Path("custodian", "display").Str()}
 	r.OrgCode = n.Path("custodian", "identifier", "value").Str()
-	r.Time = n.Get("date").Str()
+	r.Time, r.VisitType = n.Get("date").Str(), visitType(coded(n.Get("category").At(0), SystemVisitType).Code)
+	r.Principles = readPrinciples(n)
 	author := n.Get("author").At(0)
 	if r.DoctorID = refID(author, "Practitioner"); r.DoctorID != "" {
 		r.DoctorName = author.Get("display").Str()

@@ -133,6 +133,48 @@ func TestRoundTripMoney(t *testing.T) {
 	equal(t, ReadProvenance(build(t, pr.Resources())[0]), pr)
 }
 
+func TestRoundTripCare(t *testing.T) {
+	v := visit
+	v.OrgCode = ""
+	d := Differentiation{Visit: v, Summary: "风寒束表", Mechanism: "卫阳被遏", Principles: []Coding{{SystemTherapy, "4.1.4.1", "解肌发表"}}, Findings: []string{"obs-1", "obs-2"},
+		Elements: []Element{{Cause, "外感风寒"}, {Location, "表"}}, SyndromeIDs: []string{"cond-1"}}
+	equal(t, ReadDifferentiation(build(t, d.Resources())[0]), d)
+	f := Finding{Visit: v, Kind: Pulse, Text: "脉浮", Terms: []Term{{"", "浮脉"}, {"左寸(心)", "浮脉"}}, DeviceID: "dev-1"}
+	equal(t, ReadFinding(build(t, f.Resources())[0]), f)
+	p := HerbalPrescription{Visit: visit, No: "1", Category: Paste, Formula: "桂枝汤", Origin: Coding{Base + "/CodeSystem/szjg-t-38-2-2011", "0600110024", "桂枝汤"}, Route: Coding{"urn:x", "1", "口服"},
+		Reasons: []string{"cond-1"}, Brewed: true, Items: []Ingredient{{Name: "甘草", Dose: "6", Unit: "g", Processing: "蜜炙", Role: "shi"}}}
+	nodes := build(t, p.Resources())
+	equal(t, ReadHerbalPrescription(nodes[0], nodes[1]), p)
+	x := Dispense{Visit: v, RequestID: "rx-1", Reviewed: "prac-1", HandedOver: "prac-2"}
+	x.DoctorID = ""
+	equal(t, ReadDispense(build(t, x.Resources())[0]), x)
+	c := Constitution{Visit: v, Type: Coding{SystemConstitution, "02", "气虚质"}, Score: "43.75", Judgement: Coding{SystemJudgement, "yes", "是"}, ResponseID: "qr-1"}
+	equal(t, ReadConstitution(build(t, c.Resources())[0]), c)
+	plan := Plan{Visit: v, Title: "调养", Basis: []string{"con-1"}, Measures: []Measure{{"饮食", "山药"}}}
+	equal(t, ReadPlan(build(t, plan.Resources())[0]), plan)
+	n := Treatment{Visit: v, Name: "普通针刺", Acupoints: []Coding{{SystemAcupoint, "LI4", "合谷"}}}
+	equal(t, ReadTreatment(build(t, n.Resources())[0]), n)
+	r := Record{Visit: visit, VisitNo: "1", VisitType: "return", Principles: d.Principles}
+	equal(t, ReadRecord(build(t, r.Resources())[0]), r)
+	i := Invoice{Visit: visit, No: "1", ChargeIDs: []string{"chg-1", "chg-2"}, Total: "10.50", Coverage: "cov-1"}
+	i.EncounterID, i.DoctorID = "", ""
+	nodes = build(t, i.Resources())
+	equal(t, ReadInvoice(nodes[0], nodes[1]), i)
+}
+
+func TestRoundTripDirectory(t *testing.T) {
+	o := Organization{Code: "1", Name: "馆", Level: Hall, Phone: "0530", Address: "镇", Above: "379901"}
+	equal(t, ReadOrganization(build(t, o.Resources())[0]), o)
+	p := Practitioner{OrgCode: "1", No: "2", Name: "王", Licence: "L1", Qualification: "中医执业医师", Renowned: "省名中医", School: "齐鲁"}
+	equal(t, ReadPractitioner(build(t, p.Resources())[0]), p)
+	r := Role{OrgCode: "1", StaffNo: "2", Title: "主治医师", Specialties: []string{"针灸", "脾胃病"}}
+	equal(t, ReadRole(build(t, r.Resources())[0]), r)
+	s := Service{OrgCode: "1", Name: "针灸", Kind: "非药物疗法", Comment: "上午"}
+	equal(t, ReadService(build(t, s.Resources())[0]), s)
+	d := Device{OrgCode: "1", No: "M1", Kind: Coding{SystemDevice, "pulse", "脉象采集仪"}, Manufacturer: "厂", Model: "P1"}
+	equal(t, ReadDevice(build(t, d.Resources())[0]), d)
+}
+
 func TestIDs(t *testing.T) {
 	a, b := ID("x", "ab", "c"), ID("x", "a", "bc")
 	if a == b {

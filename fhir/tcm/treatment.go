@@ -14,6 +14,7 @@ type Treatment struct {
 	VisitNo                 string
 	Repeat                  int // 0; 1, 2 … when the same one stands again
 	Code, Name              string
+	Acupoints               []Coding // 腧穴
 	Quantity, Price, Amount string
 }
 
@@ -34,8 +35,11 @@ func (t Treatment) Resources() []Resource {
 		Code:     concept(t.Name, Coding{SystemOf("treatment", t.OrgCode), t.Code, t.Name}),
 		Subject:  must(ref("Patient", t.PatientID, "")), Encounter: ref("Encounter", t.EncounterID, ""),
 		PerformedDateTime: str(t.Time)}
+	for _, a := range t.Acupoints {
+		out.Extension = append(out.Extension, r4.Extension{Url: ExtAcupoint, ValueCodeableConcept: concept(a.Display, a)})
+	}
 	if t.Quantity != "" {
-		out.Extension = []r4.Extension{{Url: ExtTotalQuantity, ValueQuantity: quantity(t.Quantity, "")}}
+		out.Extension = append(out.Extension, r4.Extension{Url: ExtTotalQuantity, ValueQuantity: quantity(t.Quantity, "")})
 	}
 	out.Extension = append(out.Extension, moneyExt(ExtUnitPrice, t.Price)...)
 	out.Extension = append(out.Extension, moneyExt(ExtAmount, t.Amount)...)
@@ -50,6 +54,11 @@ func ReadTreatment(n fhir.Node) Treatment {
 	t := Treatment{Visit: visitOf(n), Code: n.Path("code", "coding", "code").Str(), Name: n.Path("code", "text").Str(),
 		Quantity: extension(n, ExtTotalQuantity).Path("valueQuantity", "value").Str(),
 		Price:    moneyOf(n, ExtUnitPrice), Amount: moneyOf(n, ExtAmount)}
+	for e := range n.Get("extension").Children() {
+		if e.Get("url").Str() == ExtAcupoint {
+			t.Acupoints = append(t.Acupoints, codingOf(e.Path("valueCodeableConcept", "coding").At(0)))
+		}
+	}
 	t.Time = n.Get("performedDateTime").Str()
 	t.DoctorID = refID(n.Path("performer", "actor"), "Practitioner")
 	return t
