@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/qihuang-health/qihuang/fhir/patch"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/fhir/store/checked"
 	"github.com/qihuang-health/qihuang/fhir/validate"
@@ -165,7 +166,7 @@ func (h *hub) handler() (http.Handler, error) {
 	return compress(r), nil
 }
 
-func (h *hub) mountFHIR(r gin.IRouter, metrics *server.Metrics) error {
+func (h *hub) mountFHIR(r *gin.Engine, metrics *server.Metrics) error {
 	cfg := server.Default()
 	cfg.PublicBase, cfg.Version = h.cfg.PublicBase, version
 	key, err := h.secret("page.key")
@@ -184,13 +185,14 @@ func (h *hub) mountFHIR(r gin.IRouter, metrics *server.Metrics) error {
 		return err
 	}
 	s, err := server.New(cfg, server.Parts{Store: h.store, Model: h.model, Search: h.search, XML: xmlCodec{h.model}, Operations: ops,
-		Validator: h.policy(""),
-		Clock:     h.clock, Log: h.log, Metrics: metrics})
+		Validator: h.policy(""), Patcher: patch.New(h.paths),
+		Clock: h.clock, Log: h.log, Metrics: metrics})
 	if err != nil {
 		return err
 	}
 	h.onClose(func() error { s.Close(); return nil })
 	s.Mount(r)
+	r.NoRoute(func(c *gin.Context) { s.Unknown(c) })
 	r.GET("/openapi.json", openAPI(s))
 	return nil
 }

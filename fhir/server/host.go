@@ -40,11 +40,7 @@ func (s *Server) Check(ctx context.Context, res fhir.Node, typ string) error {
 
 // CommitAll writes ops as one transaction.
 func (s *Server) CommitAll(ctx context.Context, r *Request, ops []store.Op) (*store.Result, error) {
-	id, err := s.transactionID(r)
-	if err != nil {
-		return nil, err
-	}
-	return s.parts.Store.Commit(ctx, &store.Transaction{ID: id, Actor: r.Actor, Time: s.clock.Now(), Source: r.ID, Ops: ops})
+	return s.commitAll(ctx, r, ops)
 }
 
 // Commit writes one op and answers as Prefer asks.

@@ -46,6 +46,7 @@ type Parts struct {
 	Model      *definitions.Model
 	Search     Searcher
 	Validator  Validator
+	Patcher    store.Patcher // judges PATCH before it is stored; nil = the store alone applies it
 	XML        XML
 	Operations []Operation
 	Clock      clock.Clock   // default: the system's

@@ -20,6 +20,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
+	"github.com/qihuang-health/qihuang/fhir/patch"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/fhir/store/machine"
@@ -65,7 +66,8 @@ func newHub(t testing.TB, change ...func(*server.Config, *server.Parts)) *hub {
 		t.Fatal(err)
 	}
 	se := engine(m)
-	st, err := memory.New(machine.Config{Log: &memory.Log{}, Indexer: se})
+	patcher := patch.New(fhirpath.NewEngine(m))
+	st, err := memory.New(machine.Config{Log: &memory.Log{}, Indexer: se, Patcher: patcher})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +75,7 @@ func newHub(t testing.TB, change ...func(*server.Config, *server.Parts)) *hub {
 	ran := make(chan error, 1)
 	go func() { ran <- st.Run(ctx) }()
 	cfg := server.Default()
-	parts := server.Parts{Store: st, Model: m, Search: se, Validator: genderCheck{}, Log: slog.New(slog.DiscardHandler)}
+	parts := server.Parts{Store: st, Model: m, Search: se, Validator: genderCheck{}, Patcher: patcher, Log: slog.New(slog.DiscardHandler)}
 	for _, c := range change {
 		c(&cfg, &parts)
 	}
@@ -84,6 +86,7 @@ func newHub(t testing.TB, change ...func(*server.Config, *server.Parts)) *hub {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	s.Mount(r)
+	r.NoRoute(func(c *gin.Context) { s.Unknown(c) })
 	ts := httptest.NewServer(r)
 	t.Cleanup(func() { ts.Close(); s.Close(); cancel(); <-ran })
 	return &hub{t: t, url: ts.URL, base: ts.URL + "/fhir", srv: s, handler: r}

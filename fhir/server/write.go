@@ -93,42 +93,6 @@ func (s *Server) conditionalDelete(ctx context.Context, r *Request) (*Reply, err
 	return rep, err
 }
 
-// patch applies a JSON Patch or a FHIRPath Patch (http.html#patch).
-func (s *Server) patch(ctx context.Context, r *Request) (*Reply, error) {
-	op := store.Op{Method: store.Patch, Type: r.Type, ID: r.Target.ID, Resource: r.Body}
-	var err error
-	if r.Shape == TypeLevel {
-		if op.Condition, err = condition(r); err != nil {
-			return nil, err
-		}
-	}
-	if op.IfMatch, err = r.IfMatch(); err != nil {
-		return nil, err
-	}
-	if op.PatchType, err = patchType(r.MediaType, r.Body); err != nil {
-		return nil, err
-	}
-	return s.commit(ctx, r, op)
-}
-
-// patchType tells the two forms of patches apart and checks that the body has it.
-func patchType(media string, body []byte) (string, error) {
-	tree, err := fhir.Parse(body)
-	if err != nil {
-		return "", err
-	}
-	root := tree.Root()
-	switch {
-	case root.Kind() == fhir.Array && (media == mimePatch || media == "application/json" || media == mimeJSON):
-		return mimePatch, nil
-	case root.ResourceType() == "Parameters" && (mediaKind(media) == 'j' || mediaKind(media) == 'x'): // XML is JSON by now
-		return mimeJSON, nil
-	}
-	return "", fault.New(fault.Invalid, "not a patch").With(fault.Issue{Severity: "error", Code: "structure", Key: "patch-form",
-		Text:   "PATCH 的内容应为 JSON Patch 数组（application/json-patch+json）或 FHIRPath Patch（Parameters）",
-		TextEN: "PATCH takes a JSON Patch array (application/json-patch+json) or a FHIRPath Patch (Parameters)"})
-}
-
 // resource parses and judges the body, which must be of type typ.
 func (s *Server) resource(ctx context.Context, r *Request, typ string) (fhir.Node, error) {
 	if len(r.Body) == 0 {
