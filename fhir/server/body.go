@@ -52,7 +52,7 @@ func (s *Server) readAll(r *http.Request) ([]byte, error) {
 		defer z.Close()
 		src = z
 	default:
-		return nil, unsupportedMedia("Content-Encoding: " + enc)
+		return nil, unsupportedMedia("Content-Encoding: "+enc, mimeJSON)
 	}
 	size := min(max(r.ContentLength, 0), s.cfg.MaxBody)
 	buf := make([]byte, 0, size+512)
@@ -100,12 +100,15 @@ func mediaType(header string, body []byte) (string, error) {
 	}
 	t, params, err := mime.ParseMediaType(header)
 	if err != nil {
-		return "", unsupportedMedia(header)
+		return "", unsupportedMedia(header, mimeJSON)
+	}
+	if v, ok := params["fhirversion"]; ok && !ourVersion(v) {
+		return "", unsupportedMedia(header, mimeJSON+"; fhirVersion=4.0")
 	}
 	switch strings.ToLower(params["charset"]) {
 	case "", "utf-8", "utf8", "us-ascii":
 	default:
-		return "", unsupportedMedia(header)
+		return "", unsupportedMedia(header, mimeJSON)
 	}
 	return t, nil
 }
@@ -123,7 +126,7 @@ func (s *Server) decode(req *Request) (err error) {
 		req.Body = wrapBinary(req)
 		return nil
 	}
-	return unsupportedMedia(req.MediaType)
+	return unsupportedMedia(req.MediaType, mimeJSON)
 }
 
 func takesForm(r *Request) bool {
@@ -146,7 +149,8 @@ func wrapBinary(r *Request) []byte {
 	return append(b, `"}`...)
 }
 
-func unsupportedMedia(what string) error {
+// unsupportedMedia refuses a media type and names the one to use.
+func unsupportedMedia(what, want string) error {
 	return fault.New(fault.Unsupported, "unsupported media type").With(fault.Issue{Severity: "error", Code: "not-supported", Key: outcome.KeyMediaType,
-		Text: "不支持的内容类型：" + clip(what), TextEN: "unsupported media type: " + clip(what), Hint: "Content-Type: " + mimeJSON})
+		Text: "不支持的内容类型：" + clip(what), TextEN: "unsupported media type: " + clip(what), Hint: "Content-Type: " + want})
 }

@@ -26,12 +26,12 @@ func (s *Server) cors(c *gin.Context) bool {
 	if c.Request.Method != http.MethodOptions {
 		return false
 	}
-	t, err := parseTarget(c.Param("path"), s.parts.Model.IsResource)
+	t, err := s.target(strings.TrimPrefix(c.Request.URL.Path, "/fhir"))
 	if err != nil {
 		s.refuse(c, &Request{ID: h.Get(headerRequest), English: english(c.Request.Header.Get("Accept-Language"))}, err)
 		return true
 	}
-	allow := strings.Join(append(methods(t.Shape), http.MethodOptions), ", ")
+	allow := strings.Join(s.allowed(&Request{Target: t}), ", ")
 	h.Set("Allow", allow)
 	if origin != "" && c.Request.Header.Get("Access-Control-Request-Method") != "" {
 		h.Set("Access-Control-Allow-Methods", allow)

@@ -25,10 +25,20 @@ const (
 
 // Mount serves the interface below /fhir of r.
 func (s *Server) Mount(r gin.IRouter) {
-	for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+	for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"} {
 		r.Handle(m, "/fhir", s.serve)
 		r.Handle(m, "/fhir/*path", s.serve)
 	}
+}
+
+// Unknown answers what no route of the router takes, as a request with a
+// method of nobody's; it reports whether the address is one of ours.
+func (s *Server) Unknown(c *gin.Context) bool {
+	if p := c.Request.URL.Path; p != "/fhir" && !strings.HasPrefix(p, "/fhir/") {
+		return false
+	}
+	s.serve(c)
+	return true
 }
 
 // serve is the one HTTP handler: it reads the request, runs the interaction
@@ -41,6 +51,7 @@ func (s *Server) serve(c *gin.Context) {
 	}
 	h := c.Writer.Header()
 	h.Set(headerRequest, id)
+	h["Vary"] = append(h["Vary"], "Accept, Accept-Language, Prefer")
 	if s.cors(c) {
 		return
 	}
@@ -81,13 +92,13 @@ func (s *Server) read(c *gin.Context, req *Request) (err error) {
 	req.Query = c.Request.URL.RawQuery
 	req.Base = s.base(c.Request)
 	req.Prefer = parsePrefer(h.Values("Prefer"))
-	if req.Target, err = s.target(c.Param("path")); err != nil {
-		return err
+	target, unknown := s.target(strings.TrimPrefix(c.Request.URL.Path, "/fhir"))
+	req.Target = target
+	if req.Format, err = negotiate(req.Param("_format"), req.Param("_pretty"), h.Get("Accept")); unknown != nil {
+		return unknown // in the format asked for, if there is one
 	}
-	if req.Format, err = negotiate(req.Param("_format"), req.Param("_pretty"), h.Get("Accept")); err != nil {
-		if op := s.operationOf(req); op == nil || !op.Formats {
-			return err
-		}
+	if op := s.operationOf(req); err != nil && (op == nil || !op.Formats) {
+		return err
 	}
 	if v := h.Get(headerOffset); v != "" {
 		if req.MinOffset, err = strconv.ParseInt(v, 10, 64); err != nil || req.MinOffset < 0 {
@@ -206,7 +217,11 @@ func (s *Server) reshape(req *Request, body []byte) ([]byte, string, error) {
 			return nil, "", notAcceptable(mimeXML)
 		}
 		out, err := s.parts.XML.FromJSON(body)
-		return out, mimeXML + "; charset=utf-8", err
+		if err != nil { // what was stored before its kind was checked: the request is not at fault
+			return nil, "", fault.New(fault.Unsupported, "no XML of this content: %w", err).With(fault.Issue{Severity: "error", Code: "not-supported",
+				Key: outcome.KeyAccept, Text: "该内容不能写成 XML，请改用 JSON", TextEN: "this content has no XML form: ask for JSON", Hint: mimeJSON})
+		}
+		return out, mimeXML + "; charset=utf-8", nil
 	}
 	var buf bytes.Buffer
 	if err := json.Indent(&buf, body, "", "  "); err != nil {
@@ -234,7 +249,7 @@ func (s *Server) refuse(c *gin.Context, req *Request, err error) {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		h.Set("Retry-After", "5")
 	case http.StatusMethodNotAllowed:
-		h.Set("Allow", strings.Join(methods(req.Shape), ", "))
+		h.Set("Allow", strings.Join(s.allowed(req), ", "))
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="qihuang"`)
 	}

@@ -72,6 +72,9 @@ func negotiateAccept(f Format, accept string) (Format, error) {
 		if v, err := strconv.ParseFloat(params["q"], 64); err == nil {
 			q = v
 		}
+		if v, ok := params["fhirversion"]; ok && !ourVersion(v) {
+			continue
+		}
 		k := mediaKind(t)
 		switch t {
 		case "text/html":
@@ -96,6 +99,10 @@ func negotiateAccept(f Format, accept string) (Format, error) {
 	}
 	return f, nil
 }
+
+// ourVersion reports whether the fhirVersion of a media type is R4
+// (versioning.html#mt-version).
+func ourVersion(v string) bool { return v == "4.0" || v == "4.0.1" }
 
 func notAcceptable(what string) error {
 	return fault.New(fault.Unsupported, "not acceptable").With(fault.Issue{Severity: "error", Code: "not-supported", Key: outcome.KeyAccept,

@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,6 +15,9 @@ import (
 // history is the history of a resource, a type or the system, newest first
 // (http.html#history).
 func (s *Server) history(ctx context.Context, r *Request) (*Reply, error) {
+	if err := historyParameters(r); err != nil {
+		return nil, err
+	}
 	query := strip(r.Query)
 	q := store.HistoryQuery{Type: r.Type, ID: r.Target.ID}
 	at, err := s.historyTimes(r, &q)
@@ -55,6 +60,25 @@ func (s *Server) history(ctx context.Context, r *Request) (*Reply, error) {
 	pin(snap, cur.place != "")
 	body, err := s.historyBundle(r, query, page, cur)
 	return &Reply{Body: body, Offset: snap.Offset()}, err
+}
+
+// historyParams are the parameters of a history; those of the edge come too.
+var historyParams = []string{"_count", "_since", "_at", "_summary", "_elements", "_format", "_pretty", cursorParam}
+
+// historyParameters refuses parameters that would change nothing, unless the
+// client wants them ignored.
+func historyParameters(r *Request) error {
+	if r.Query == "" || r.Prefer.Lenient {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Params())) {
+		if !slices.Contains(historyParams, name) {
+			return fault.New(fault.Invalid, "unknown parameter of a history").With(fault.Issue{Severity: "error", Code: "invalid", Key: "parameter",
+				Text: "历史查询没有参数 “" + clip(name) + "”", TextEN: "a history has no parameter \"" + clip(name) + "\"",
+				Hint: fault.DidYouMean(name, historyParams)})
+		}
+	}
+	return nil
 }
 
 // span is the time of _at: versions current at some moment of it.

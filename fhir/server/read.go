@@ -30,7 +30,8 @@ func (s *Server) readResource(ctx context.Context, r *Request) (*Reply, error) {
 func (s *Server) vread(ctx context.Context, r *Request) (*Reply, error) {
 	n, err := strconv.ParseInt(r.Version, 10, 64)
 	if err != nil || n < 1 {
-		return nil, fault.New(fault.NotFound, "no such version")
+		return nil, fault.New(fault.NotFound, "no such version").With(fault.Issue{Severity: "error", Code: "not-found", Key: "unknown-version",
+			Text: "没有这个版本：" + clip(r.Version), TextEN: "there is no such version: " + clip(r.Version), Hint: "versions count 1, 2, 3 …"})
 	}
 	snap, err := s.snapshot(ctx, r)
 	if err != nil {

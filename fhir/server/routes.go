@@ -73,6 +73,15 @@ func methods(sh Shape) []string {
 	return ms
 }
 
+// allowed returns the methods at a request's address: an operation that changes
+// state takes POST only.
+func (s *Server) allowed(r *Request) []string {
+	if op := s.operationOf(r); op != nil && op.Changes {
+		return []string{"POST", "OPTIONS"}
+	}
+	return append(methods(r.Shape), "OPTIONS")
+}
+
 // routeKey finds a route: a shape and a method.
 type routeKey struct {
 	shape  Shape

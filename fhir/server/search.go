@@ -178,7 +178,7 @@ func formQuery(r *Request) error {
 		return nil
 	}
 	if r.MediaType != mimeForm {
-		return unsupportedMedia(r.MediaType)
+		return unsupportedMedia(r.MediaType, mimeForm)
 	}
 	form := strings.TrimSpace(string(r.Body))
 	if _, err := url.ParseQuery(form); err != nil {

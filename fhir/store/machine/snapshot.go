@@ -2,6 +2,7 @@ package machine
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store"
@@ -71,6 +72,10 @@ func (s *snapshot) Read(typ, id string) (*store.Version, error) {
 
 func (s *snapshot) VRead(typ, id string, version int64) (*store.Version, error) {
 	v, err := readVersion(s.View, typ, id, version)
+	if fault.Is(err, fault.NotFound) {
+		n := strconv.FormatInt(version, 10)
+		return nil, refuse(fault.NotFound, "not-found", "unknown-version", typ+"/"+id+" 没有版本 "+n, typ+"/"+id+" has no version "+n)
+	}
 	if err == nil && v.Deleted() {
 		return nil, gone(typ, id)
 	}
