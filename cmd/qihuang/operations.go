@@ -9,6 +9,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/bulk"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath/lab"
+	"github.com/qihuang-health/qihuang/fhir/graphql"
 	"github.com/qihuang-health/qihuang/fhir/operation"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/fhir/store"
@@ -36,6 +37,7 @@ func (h *hub) operations(v *validate.Validator) ([]server.Operation, error) {
 	}
 	ops := append(sql.Operations(), operation.All(operation.Parts{Validator: v, Terminology: h.terms,
 		FHIRPath: &lab.Lab{Engine: h.paths, Name: "qihuang " + version, Terminology: h.terms.FHIRPath(), Resolver: resolver{h.store}},
+		GraphQL:  graphql.New(h.model, h.paths, graphql.DefaultLimits()),
 		Reindex:  func(ctx context.Context, progress func(int64)) error { return h.store.Reindex(ctx, h.search, progress) }})...)
 	ops = append(append(ops, bulk.ExportOperations(bulk.Dir(h.dir("export")))...), bulk.ImportOperation())
 	return append(ops, h.measures.Operation(h.warehouse, h.clock.Now)), nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath/lab"
+	"github.com/qihuang-health/qihuang/fhir/graphql"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/fhir/terminology"
 	"github.com/qihuang-health/qihuang/fhir/validate"
@@ -21,6 +22,7 @@ type Parts struct {
 	Validator   *validate.Validator
 	Terminology *terminology.Service
 	FHIRPath    *lab.Lab
+	GraphQL     *graphql.Service
 	// Reindex indexes every current resource anew and tells how many are done.
 	Reindex func(ctx context.Context, progress func(resources int64)) error
 }
@@ -36,6 +38,9 @@ func All(p Parts) []server.Operation {
 	}
 	if p.Reindex != nil {
 		ops = append(ops, reindex(p.Reindex))
+	}
+	if p.GraphQL != nil {
+		ops = append(ops, graphQL(p.GraphQL))
 	}
 	if p.FHIRPath != nil {
 		ops = append(ops, fhirPath(p.FHIRPath))

@@ -15,6 +15,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath/lab"
+	"github.com/qihuang-health/qihuang/fhir/graphql"
 	"github.com/qihuang-health/qihuang/fhir/operation"
 	"github.com/qihuang-health/qihuang/fhir/patch"
 	"github.com/qihuang-health/qihuang/fhir/search"
@@ -43,7 +44,7 @@ func start(t *testing.T) string {
 	ran := make(chan error, 1)
 	go func() { ran <- st.Run(ctx) }()
 	s, err := server.New(server.Default(), server.Parts{Store: st, Model: m, Search: se, Log: slog.New(slog.DiscardHandler),
-		Operations: operation.All(operation.Parts{Validator: validate.New(m, fp, terms), Terminology: terms, FHIRPath: &lab.Lab{Engine: fp, Name: "test"},
+		Operations: operation.All(operation.Parts{Validator: validate.New(m, fp, terms), Terminology: terms, FHIRPath: &lab.Lab{Engine: fp, Name: "test"}, GraphQL: graphql.New(m, fp, graphql.DefaultLimits()),
 			Reindex: func(ctx context.Context, progress func(int64)) error { return st.Reindex(ctx, se, progress) }})})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -116,6 +117,9 @@ func mediaType(header string, body []byte) (string, error) {
 // decode turns XML into JSON, wraps native content sent to Binary, and refuses
 // media types no interaction takes.
 func (s *Server) decode(req *Request) (err error) {
+	if op := s.operationOf(req); op != nil && slices.Contains(op.Media, req.MediaType) {
+		return nil
+	}
 	switch kind := mediaKind(req.MediaType); {
 	case kind == 'j', req.MediaType == mimePatch, req.MediaType == mimeLines && req.Shape == SystemOperation, req.MediaType == mimeForm && takesForm(req):
 		return nil

@@ -18,6 +18,24 @@ func (s *Server) Snapshot(ctx context.Context, r *Request) (store.Snapshot, erro
 	return s.snapshot(ctx, r)
 }
 
+// PageToken makes the token by which an operation's client asks for another page
+// of a state; the client cannot change it. place is the operation's own.
+func (s *Server) PageToken(snap store.Snapshot, query, place string) string {
+	pin(snap, true)
+	return s.pages.seal("", query, cursor{offset: snap.Offset(), total: -1, place: place})
+}
+
+// OpenPage pins the state of a token made for the same query and returns its
+// place. Errors: Invalid for a token that is none, Gone for a state no longer kept.
+func (s *Server) OpenPage(ctx context.Context, query, token string) (store.Snapshot, string, error) {
+	cur, err := s.pages.open("", query, token)
+	if err != nil {
+		return nil, "", err
+	}
+	snap, err := s.parts.Store.SnapshotAt(ctx, cur.offset)
+	return snap, cur.place, gone(err)
+}
+
 // Find runs a search on a state.
 func (s *Server) Find(ctx context.Context, snap store.Snapshot, req search.Request) (*search.Page, error) {
 	if s.parts.Search == nil {

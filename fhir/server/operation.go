@@ -19,6 +19,7 @@ type Operation struct {
 	Instances  []string // offered on resources of these types; nil = none, {"*"} = all
 	Changes    bool     // changes state: POST only
 	Formats    bool     // answers in formats of its own: _format and Accept are its to read
+	Media      []string // media types of bodies it takes besides FHIR's
 	Async      bool     // answers Prefer: respond-async itself
 	Run        func(ctx context.Context, s *Server, r *Request) (*Reply, error)
 }
