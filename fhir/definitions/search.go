@@ -1,5 +1,14 @@
 package definitions
 
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
 // SearchParameter is a standard search parameter of R4.
 type SearchParameter struct {
 	URL         string
@@ -31,3 +40,41 @@ func (m *Model) SearchParameters(typ string) []*SearchParameter { return m.param
 
 // AllSearchParameters returns every parameter once, sorted by URL.
 func (m *Model) AllSearchParameters() []*SearchParameter { return m.allParams }
+
+// paramCode is what a code may be, so that it can stand in a query beside
+// modifiers, chains and lists.
+var paramCode = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
+
+// ReadSearchParameter reads a SearchParameter resource that searches are to use.
+// Strings are copies. One that lacks what a search needs is a fault.Invalid that
+// says what; whether its expression and types make sense is not looked at.
+func ReadSearchParameter(res fhir.Node) (*SearchParameter, error) {
+	str := func(n fhir.Node) string { return strings.Clone(n.Str()) }
+	list := func(name string) (out []string) {
+		for n := range res.Get(name).Each() {
+			out = append(out, str(n))
+		}
+		return out
+	}
+	sp := &SearchParameter{URL: str(res.Get("url")), Code: str(res.Get("code")), Name: str(res.Get("name")), Description: str(res.Get("description")),
+		Type: str(res.Get("type")), Expression: str(res.Get("expression")), Base: list("base"), Target: list("target"),
+		Comparators: list("comparator"), Modifiers: list("modifier"), Chain: list("chain"),
+		MultipleOr: res.Get("multipleOr").Str() != "false", MultipleAnd: res.Get("multipleAnd").Str() != "false"}
+	for c := range res.Get("component").Each() {
+		sp.Components = append(sp.Components, Component{Definition: str(c.Get("definition")), Expression: str(c.Get("expression"))})
+	}
+	types := []string{"number", "date", "string", "token", "reference", "composite", "quantity", "uri"}
+	switch {
+	case res.ResourceType() != "SearchParameter":
+		return nil, fault.New(fault.Invalid, "not a SearchParameter")
+	case !paramCode.MatchString(sp.Code):
+		return nil, fault.New(fault.Invalid, "code %.40q must be 1 to 64 letters, digits, '-' or '_', a letter first", sp.Code)
+	case !slices.Contains(types, sp.Type):
+		return nil, fault.New(fault.Invalid, "parameters of type %.40q cannot be added", sp.Type)
+	case len(sp.Base) == 0:
+		return nil, fault.New(fault.Invalid, "base is missing")
+	case sp.Expression == "":
+		return nil, fault.New(fault.Invalid, "expression is missing")
+	}
+	return sp, nil
+}

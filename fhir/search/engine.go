@@ -38,11 +38,14 @@ func (c Config) Validate() error {
 }
 
 // Engine knows the search parameters and answers queries. It is immutable and
-// safe for concurrent use; [Engine.With] makes a new one with more parameters.
+// safe for concurrent use; [Engine.Extend] makes a new one with more parameters.
 type Engine struct {
 	cfg   Config
 	cat   *param.Catalog
 	terms Terminology
+
+	base  *param.Catalog // cat without what was added at run time
+	added []*definitions.SearchParameter
 }
 
 // Option changes how an Engine is made.
@@ -64,21 +67,8 @@ func NewEngine(m *definitions.Model, fp *fhirpath.Engine, opts ...Option) *Engin
 		e.cfg.Zone = time.UTC
 	}
 	e.cat = param.New(m, fp, param.Config{Zone: e.cfg.Zone, Base: e.cfg.Base, Content: e.cfg.Content, Units: e.cfg.Units})
+	e.base = e.cat
 	return e
-}
-
-// With returns an engine that knows further search parameters; one with the
-// code of one that is there replaces it. Resources indexed before lack the new
-// keys until they are indexed again. A parameter that cannot be compiled is a
-// fault.Invalid.
-func (e *Engine) With(params ...*definitions.SearchParameter) (*Engine, error) {
-	cat, err := e.cat.With(params...)
-	if err != nil {
-		return nil, err
-	}
-	next := *e
-	next.cat = cat
-	return &next, nil
 }
 
 // Keys appends every index key of a current resource to dst: each once, in

@@ -64,6 +64,7 @@ func (e *Engine) Search(ctx context.Context, ix Index, req Request) (*Page, erro
 	if err != nil {
 		return nil, err
 	}
+	e = e.of(ix)
 	s := &searcher{run: e.newRun(ctx, ix), req: req, page: &Page{}}
 	defer e.cat.Release(s.x)
 	s.b = &builder{ctx: ctx, e: e, ix: ix, terms: e.terms, base: req.Base, now: req.Now, zone: req.Zone}
@@ -90,6 +91,7 @@ func (e *Engine) IDs(ctx context.Context, ix Index, typ, q string, limit int) ([
 	if err != nil {
 		return nil, err
 	}
+	e = e.of(ix)
 	s := &searcher{run: e.newRun(ctx, ix), req: Request{Type: typ}, page: &Page{}}
 	defer e.cat.Release(s.x)
 	s.b = &builder{ctx: ctx, e: e, ix: ix, zone: e.cfg.Zone}

@@ -54,10 +54,9 @@ func New(m *definitions.Model, fp *fhirpath.Engine, cfg Config) *Catalog {
 	return c
 }
 
-// With returns a catalog that knows further parameters (those of the base model
-// stay). One with the code of one that is there replaces it. A parameter that
-// cannot be compiled is a fault.Invalid, one whose keys would meet another's a
-// fault.Conflict.
+// With returns a catalog that knows further parameters. One that cannot be
+// compiled is a fault.Invalid, one whose code a type already has, or whose keys
+// would meet another's, a fault.Conflict.
 func (c *Catalog) With(params ...*definitions.SearchParameter) (*Catalog, error) {
 	next := *c
 	next.Types = make(map[string]*Table, len(c.Types))
@@ -65,20 +64,28 @@ func (c *Catalog) With(params ...*definitions.SearchParameter) (*Catalog, error)
 		next.Types[name] = t
 	}
 	for _, sp := range params {
-		for typ := range c.Types {
+		used := false
+		for _, typ := range c.Model.Resources() {
 			if !hasBase(c.Model, sp, typ) {
 				continue
 			}
+			used = true
 			p, err := next.compile(typ, sp)
 			if err != nil {
 				return nil, err
 			}
 			p.Bit = -1
-			if other := next.holder(p); other != nil && (other.Type != typ || other.Code != p.Code) {
+			if next.Types[typ].ByCode[p.Code] != nil {
+				return nil, fault.New(fault.Conflict, "%s has a search parameter %s already", typ, p.Code)
+			}
+			if other := next.holder(p); other != nil {
 				return nil, fault.New(fault.Conflict, "search parameter %s of %s has the key of %s of %s: choose another code",
 					p.Code, typ, other.Code, other.Type)
 			}
 			next.Types[typ] = next.Types[typ].with(p)
+		}
+		if !used {
+			return nil, fault.New(fault.Invalid, "search parameter %s: no such resource type: %q", sp.URL, sp.Base)
 		}
 	}
 	return &next, nil

@@ -2,6 +2,7 @@ package param
 
 import (
 	"encoding/binary"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -102,15 +103,10 @@ func (c *Catalog) table(typ string, sps []*definitions.SearchParameter) *Table {
 	return t
 }
 
-// with returns the table with one parameter more or another in its place.
+// with returns the table with one parameter more.
 func (t *Table) with(p *Param) *Table {
-	next := &Table{Name: t.Name, List: t.List, ByCode: map[string]*Param{p.Code: p}, Params: []*Param{p}}
-	for _, o := range t.Params {
-		if o.Code != p.Code {
-			next.ByCode[o.Code] = o
-			next.Params = append(next.Params, o)
-		}
-	}
+	next := &Table{Name: t.Name, List: t.List, ByCode: maps.Clone(t.ByCode), Params: append(slices.Clone(t.Params), p)}
+	next.ByCode[p.Code] = p
 	slices.SortFunc(next.Params, func(a, b *Param) int { return strings.Compare(a.Code, b.Code) })
 	return next
 }

@@ -3,6 +3,7 @@ package param
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
@@ -10,9 +11,14 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
-// slow emits the values of a parameter that only FHIRPath can find.
+// slow emits the values of a parameter that only FHIRPath can find. An
+// expression added at run time that fails on a resource finds nothing there: it
+// must not keep the resource from being stored.
 func (x *Reader) slow(p *Param) error {
-	items, err := p.slow.Eval(&fhirpath.Context{Resource: x.res, Resolver: byText{}}, x.res)
+	items, err := p.slow.Eval(&fhirpath.Context{Resource: x.res, Resolver: byText{}, Now: epoch()}, x.res)
+	if err != nil && p.Bit < 0 {
+		return nil
+	}
 	if err != nil {
 		return fault.New(fault.KindOf(err), "search parameter %s of %s: %w", p.Code, p.Type, err)
 	}
@@ -40,6 +46,10 @@ func (x *Reader) slow(p *Param) error {
 	}
 	return nil
 }
+
+// epoch is the time that now() tells in an expression: keys may depend on the
+// resource only.
+func epoch() time.Time { return time.Unix(0, 0).UTC() }
 
 // byText resolves references for "resolve() is Type" in expressions: by the
 // type that the reference itself states, since no other resource is at hand.

@@ -112,7 +112,11 @@ func (m *Machine) apply(offset, ms int64, id string, p *prepared) (outs []store.
 	}
 	refusal = p.err
 	if refusal == nil {
-		outs, refusal, fatal = m.applyOps(&st, offset, ms, p)
+		if isOffer(p.tx) {
+			outs, refusal, fatal = m.applyOffer(&st, p.tx)
+		} else {
+			outs, refusal, fatal = m.applyOps(&st, offset, ms, p)
+		}
 		if fatal != nil || refusal == nil {
 			return outs, nil, fatal
 		}
@@ -165,6 +169,9 @@ func (m *Machine) applyOps(st *state, offset, ms int64, p *prepared) (outs []sto
 		return nil, nil, err
 	}
 	m.st = a.st
+	if slices.ContainsFunc(p.tx.Ops, func(op store.Op) bool { return op.Type == "SearchParameter" }) {
+		m.notify()
+	}
 	return a.outcomes, nil, nil
 }
 

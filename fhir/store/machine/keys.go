@@ -14,8 +14,10 @@ const (
 	tabChange  = 'c' // ^seq → type, id, version
 	tabType    = 'h' // type 0 ^seq → nothing: the changes of one type
 	tabIndex   = 'i' // index key → nothing
+	tabBuilt   = 'b' // beginning of index keys → nothing: this node builds them, nobody may use them yet
 	tabCurrent = 'r' // type 0 id → the current version
 	tabTx      = 't' // transaction id → offset, outcome
+	tabOffer   = 's' // place → a SearchParameter that searches may use
 	tabOld     = 'v' // type 0 id 0 ^version → an older version
 	tabTxOrder = 'w' // offset → transaction id, to forget old ones
 )
@@ -28,6 +30,7 @@ type state struct {
 	applied int64  // last log offset applied; -1 = none
 	seq     int64  // last change sequence given
 	lastMS  int64  // running maximum of record times
+	offered int64  // log offset of the last Offer plus one; 0 = none
 	swept   int64  // changes up to this sequence were looked at for Retention.Age
 }
 
@@ -38,7 +41,8 @@ func (s *state) encode(dst []byte) []byte {
 	dst = binary.AppendVarint(dst, s.applied)
 	dst = binary.AppendVarint(dst, s.seq)
 	dst = binary.AppendVarint(dst, s.lastMS)
-	return binary.AppendVarint(dst, s.swept)
+	dst = binary.AppendVarint(dst, s.swept)
+	return binary.AppendVarint(dst, s.offered)
 }
 
 func decodeState(b []byte, ok bool) (state, error) {
@@ -54,6 +58,9 @@ func decodeState(b []byte, ok bool) (state, error) {
 	}
 	if len(r.b) > 0 { // rows of earlier builds end here
 		s.swept = r.varint()
+	}
+	if len(r.b) > 0 {
+		s.offered = r.varint()
 	}
 	return s, nil
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/clock"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -22,8 +23,11 @@ type Config struct {
 	Log     store.Log
 	Indexer store.Indexer
 	Patcher store.Patcher // nil: patches are refused as unsupported
-	Clock   clock.Clock
-	Logger  *slog.Logger
+	// Extend returns Indexer with the search parameters of some SearchParameter
+	// resources, and where their keys lie; nil: offers are refused as unsupported.
+	Extend func(resources [][]byte) (store.Indexer, []search.Owned, error)
+	Clock  clock.Clock
+	Logger *slog.Logger
 
 	// Window is for how many log offsets a transaction id is remembered. It is
 	// part of the state: all nodes of one log must agree on it.
@@ -79,7 +83,9 @@ type Machine struct {
 	pending *semaphore.Weighted
 	index   atomic.Pointer[indexing]
 	reindex chan *reindexing
-	active  *reindexing // owned by Run's apply loop
+	active  *reindexing   // owned by Run's apply loop, as built
+	built   *building     // begun, not offered yet
+	changed chan struct{} // a SearchParameter was written, or an Offer applied
 
 	st state // owned by Run's apply loop after New
 
@@ -87,7 +93,8 @@ type Machine struct {
 	applied int64
 	moved   chan struct{} // closed and replaced when applied moves
 	tickets map[string]*ticket
-	stopped error // why Run ended
+	stopped error                   // why Run ended
+	made    map[int64]store.Indexer // who made the keys since an Offer, by state.offered
 
 	ready atomic.Bool
 }
@@ -103,9 +110,9 @@ type ticket struct {
 
 // New returns a machine on kv, with the state it finds there.
 func New(cfg Config, kv KV) (*Machine, error) {
-	m := &Machine{cfg: cfg.Defaults(), kv: kv, codec: store.NewCodec(), moved: make(chan struct{}), tickets: map[string]*ticket{}}
+	m := &Machine{cfg: cfg.Defaults(), kv: kv, codec: store.NewCodec(), moved: make(chan struct{}), tickets: map[string]*ticket{},
+		changed: make(chan struct{}, 1), made: map[int64]store.Indexer{}}
 	m.pending = semaphore.NewWeighted(m.cfg.Pending)
-	m.index.Store(&indexing{now: m.cfg.Indexer})
 	m.reindex = make(chan *reindexing)
 	m.parsers.New = func() any { return &fhir.Parser{} }
 	m.views = newViews(kv, m.cfg.Clock, m.cfg.RetainViews, m.cfg.RetainFor)
@@ -119,7 +126,7 @@ func New(cfg Config, kv KV) (*Machine, error) {
 		return nil, err
 	}
 	m.applied = m.st.applied
-	return m, nil
+	return m, m.loadOffer(v)
 }
 
 // Applied returns the last log offset applied, -1 if none.

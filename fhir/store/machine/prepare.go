@@ -110,7 +110,7 @@ func (m *Machine) fill(c *content, src []byte, typ, id string, l links, ms int64
 	ver, upd := stampedAt(tree.Root())
 	c.verAt, c.verLen, c.updAt = ver.Offset()+1, len(ver.Raw())-2, upd.Offset()+1
 	c.indexer = m.index.Load()
-	c.keys, err = c.indexer.now.Keys(nil, typ, id, tree.Root())
+	c.keys, err = c.indexer.keys(nil, typ, id, tree.Root())
 	return err
 }
 
@@ -125,7 +125,7 @@ func (m *Machine) retime(c *content, typ, id string, from, to int64) error {
 		if err != nil {
 			return nil, err
 		}
-		return c.indexer.now.Keys(nil, typ, id, tree.Root())
+		return c.indexer.keys(nil, typ, id, tree.Root())
 	}
 	old, err := bare(from)
 	if err != nil {
@@ -189,7 +189,7 @@ func checkShape(tx *store.Transaction) error {
 	if tx.ID == "" || len(tx.ID) > 256 {
 		return fault.New(fault.Invalid, "transaction id of %d bytes", len(tx.ID))
 	}
-	if len(tx.Ops) == 0 {
+	if len(tx.Ops) == 0 || isOffer(tx) {
 		return nil
 	}
 	seen := make(map[string]bool, len(tx.Ops))

@@ -20,7 +20,11 @@ func (m *Machine) Snapshot(ctx context.Context, min int64) (store.Snapshot, erro
 	if err != nil {
 		return nil, err
 	}
-	return &snapshot{shared: s, views: m.views}, nil
+	return m.snapshot(s), nil
+}
+
+func (m *Machine) snapshot(s *shared) *snapshot {
+	return &snapshot{shared: s, views: m.views, engine: m.engineOf(s.st.offered)}
 }
 
 // SnapshotAt implements store.Reader. States are kept in memory for
@@ -30,7 +34,7 @@ func (m *Machine) SnapshotAt(ctx context.Context, offset int64) (store.Snapshot,
 		return nil, err
 	}
 	if s := m.views.at(offset); s != nil {
-		return &snapshot{shared: s, views: m.views}, nil
+		return m.snapshot(s), nil
 	}
 	if m.Applied() == offset {
 		s, err := m.views.take(offset)
@@ -38,7 +42,7 @@ func (m *Machine) SnapshotAt(ctx context.Context, offset int64) (store.Snapshot,
 			return nil, err
 		}
 		if s.st.applied == offset {
-			return &snapshot{shared: s, views: m.views}, nil
+			return m.snapshot(s), nil
 		}
 		m.views.release(s)
 	}
@@ -50,6 +54,7 @@ func (m *Machine) SnapshotAt(ctx context.Context, offset int64) (store.Snapshot,
 type snapshot struct {
 	*shared
 	views  *views
+	engine *search.Engine // who made the index keys; nil in tests with a toy
 	closed bool
 }
 
@@ -85,7 +90,7 @@ func (s *snapshot) VRead(typ, id string, version int64) (*store.Version, error) 
 // Index is where searches begin, so its state is kept for their next pages.
 func (s *snapshot) Index() search.Index {
 	s.views.retain(s.shared, false)
-	return &index{get: s.View.Get, iter: s.View.Iter}
+	return &index{get: s.View.Get, iter: s.View.Iter, engine: s.engine}
 }
 
 func gone(typ, id string) error {
@@ -145,13 +150,16 @@ func readRow(v View, typ, id string, version int64) (row, error) {
 	return decodeRow(val)
 }
 
-// index implements search.Index over the index table.
+// index implements search.Extended over the index table.
 type index struct {
-	get  func(dst, key []byte) ([]byte, bool, error)
-	iter func(lower, upper []byte) search.Iterator
-	key  []byte
-	buf  []byte
+	get    func(dst, key []byte) ([]byte, bool, error)
+	iter   func(lower, upper []byte) search.Iterator
+	engine *search.Engine
+	key    []byte
+	buf    []byte
 }
+
+func (x *index) Engine() *search.Engine { return x.engine }
 
 func (x *index) Iter(lower, upper []byte) search.Iterator {
 	hi := []byte{tabIndex + 1}

@@ -119,6 +119,11 @@ func TestCrash(t *testing.T) {
 			s := open(t, fs, policy(log, uint64(round)))
 			stop := storetest.Launch(t, s)
 			storetest.Reach(t, s, first+int64(rng.IntN(to-from)))
+			if rng.IntN(3) == 0 { // keys that no offer may ever follow
+				if err := s.Build(t.Context(), storetest.Parameters("gn"), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if rng.IntN(2) == 0 { // some of it reaches the disk
 				if _, err := s.Checkpoint(fmt.Sprint("cp", from)); err != nil {
 					t.Fatal(err)
@@ -237,7 +242,9 @@ func TestSnapshotStands(t *testing.T) {
 // new indexer.
 func TestReindexWhileWriting(t *testing.T) {
 	log := &memory.Log{}
-	s := open(t, vfs.NewMem(), storetest.Config(log))
+	cfg := storetest.Config(log)
+	cfg.Extend = nil // offers are refused: they would bring the old indexer back
+	s := open(t, vfs.NewMem(), cfg)
 	stop := storetest.Launch(t, s)
 	var wg sync.WaitGroup
 	half := make(chan struct{}) // closed when enough is there to begin
@@ -270,7 +277,6 @@ func TestReindexWhileWriting(t *testing.T) {
 	}
 	_, next, _ := log.Bounds(t.Context())
 	storetest.Reach(t, s, next-1)
-	cfg := storetest.Config(log)
 	cfg.Indexer = storetest.Indexer{Numbers: true}
 	always, err := memory.New(cfg)
 	if err != nil {

@@ -5,17 +5,40 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/search"
+	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
 // Indexer indexes identifier values, lastUpdated and the type: enough search to
 // test a store with. Its queries are identifier=VALUE and _all.
 type Indexer struct {
-	Numbers bool // index the member n too, and the type no longer
+	Numbers bool     // index the member n too, and the type no longer
+	codes   []string // added: CODE=VALUE finds patients by that member
+}
+
+// Extend is a machine.Config.Extend: a SearchParameter adds the member of
+// patients that its code names.
+func Extend(resources [][]byte) (store.Indexer, []search.Owned, error) {
+	var x Indexer
+	var owned []search.Owned
+	for i, raw := range resources {
+		tree, err := fhir.Parse(raw)
+		if err != nil {
+			return nil, nil, err
+		}
+		code := strings.Clone(tree.Root().Get("code").Str())
+		if len(code) != 1 || slices.Contains(x.codes, code) {
+			return nil, nil, fault.New(fault.Invalid, "bad code")
+		}
+		x.codes = append(x.codes, code)
+		owned = append(owned, search.Owned{Type: "Patient", Prefix: []byte("add" + code), Definition: i})
+	}
+	return x, owned, nil
 }
 
 // Keys implements store.Indexer.
@@ -38,6 +61,11 @@ func (x Indexer) Keys(dst [][]byte, typ, id string, res fhir.Node) ([][]byte, er
 			add("identifier", typ, v, id)
 		}
 	}
+	for _, code := range x.codes {
+		if v := res.Get(code).Str(); v != "" && typ == "Patient" {
+			add("add"+code, v, id)
+		}
+	}
 	if res.Get("broken").Exists() {
 		return dst, fault.New(fault.Invalid, "broken resource")
 	}
@@ -45,10 +73,12 @@ func (x Indexer) Keys(dst [][]byte, typ, id string, res fhir.Node) ([][]byte, er
 }
 
 // IDs implements store.Indexer.
-func (Indexer) IDs(_ context.Context, ix search.Index, typ, query string, limit int) ([]string, error) {
+func (x Indexer) IDs(_ context.Context, ix search.Index, typ, query string, limit int) ([]string, error) {
 	prefix := "type\x00" + typ + "\x00"
 	if v, ok := strings.CutPrefix(query, "identifier="); ok {
 		prefix = "identifier\x00" + typ + "\x00" + v + "\x00"
+	} else if code, v, ok := strings.Cut(query, "="); ok && slices.Contains(x.codes, code) {
+		prefix = "add" + code + "\x00" + v + "\x00"
 	} else if query != "_all" {
 		return nil, fault.New(fault.Invalid, "unknown parameter")
 	}

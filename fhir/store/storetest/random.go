@@ -29,6 +29,9 @@ func (g *Random) Next() *store.Transaction {
 		return g.last[g.r.IntN(len(g.last))]
 	}
 	g.n++
+	if g.r.IntN(40) == 0 {
+		return Offer(fmt.Sprintf("tx-%d", g.n), []string{"", "n", "g", "ng"}[g.r.IntN(4)])
+	}
 	tx := &store.Transaction{ID: fmt.Sprintf("tx-%d", g.n), Actor: "random"}
 	for i := range 1 + g.r.IntN(4)*g.r.IntN(2) {
 		tx.Ops = append(tx.Ops, g.op(i))
@@ -67,6 +70,9 @@ func (g *Random) op(i int) store.Op {
 		}
 	case 4:
 		op.Method, op.ID, op.Condition = store.Update, "", "identifier="+value
+		if g.r.IntN(4) == 0 { // refused unless it is offered
+			op.Condition = fmt.Sprint("n=", g.r.IntN(3))
+		}
 	default:
 		op.Method = store.Update
 		op.SkipSame = g.r.IntN(3) == 0

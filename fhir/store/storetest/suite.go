@@ -24,6 +24,9 @@ type Store interface {
 	Applied() int64
 	Dump(fn func(key, value []byte) error) error
 	Reindex(ctx context.Context, next store.Indexer, progress func(resources int64)) error
+	Build(ctx context.Context, resources [][]byte, progress func(resources int64)) error
+	Offered() ([][]byte, error)
+	Changed() <-chan struct{}
 }
 
 // Open makes an empty store over cfg; the test closes it.
@@ -31,7 +34,7 @@ type Open func(t testing.TB, cfg machine.Config) Store
 
 // Config returns a machine configuration on log with the suite's indexer.
 func Config(log store.Log) machine.Config {
-	return machine.Config{Log: log, Indexer: Indexer{}, Patcher: Patcher{}}
+	return machine.Config{Log: log, Indexer: Indexer{}, Patcher: Patcher{}, Extend: Extend}
 }
 
 // Start runs s until the test ends.
@@ -70,7 +73,7 @@ func Run(t *testing.T, newLog func(testing.TB) store.Log, open Open) {
 		"bytes stay": (*suite).bytesStay, "atomic": (*suite).atomic, "twice is once": (*suite).twice,
 		"late messages": (*suite).late, "history": (*suite).history, "snapshots": (*suite).snapshots,
 		"patch": (*suite).patch, "feed": (*suite).feed, "retime": (*suite).retime, "purge": (*suite).purge,
-		"retention by number": (*suite).retainNumber, "retention by age": (*suite).retainAge,
+		"offer": (*suite).offer, "retention by number": (*suite).retainNumber, "retention by age": (*suite).retainAge,
 	}
 	for name, fn := range tests {
 		t.Run(name, func(t *testing.T) {
