@@ -36,9 +36,10 @@ func (h *hub) operations(v *validate.Validator) ([]server.Operation, error) {
 		return nil, err
 	}
 	ops := append(sql.Operations(), operation.All(operation.Parts{Validator: v, Terminology: h.terms,
-		FHIRPath: &lab.Lab{Engine: h.paths, Name: "qihuang " + version, Terminology: h.terms.FHIRPath(), Resolver: resolver{h.store}},
-		GraphQL:  graphql.New(h.model, h.paths, graphql.DefaultLimits()),
-		Reindex:  func(ctx context.Context, progress func(int64)) error { return h.store.Reindex(ctx, h.search, progress) }})...)
+		FHIRPath:   &lab.Lab{Engine: h.paths, Name: "qihuang " + version, Terminology: h.terms.FHIRPath(), Resolver: resolver{h.store}},
+		GraphQL:    graphql.New(h.model, h.paths, graphql.DefaultLimits()),
+		Parameters: h.parameters.List,
+		Reindex:    func(ctx context.Context, progress func(int64)) error { return h.store.Reindex(ctx, nil, progress) }})...)
 	ops = append(append(ops, bulk.ExportOperations(bulk.Dir(h.dir("export")))...), bulk.ImportOperation())
 	return append(ops, h.measures.Operation(h.warehouse, h.clock.Now)), nil
 }

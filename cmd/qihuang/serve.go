@@ -191,6 +191,7 @@ func (h *hub) mountFHIR(r *gin.Engine, metrics *server.Metrics) error {
 		return err
 	}
 	h.onClose(func() error { s.Close(); return nil })
+	h.keepParameters(s.Jobs())
 	s.Mount(r)
 	r.NoRoute(func(c *gin.Context) { s.Unknown(c) })
 	r.GET("/openapi.json", openAPI(s))

@@ -17,6 +17,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store/backup"
 	"github.com/qihuang-health/qihuang/fhir/store/machine"
+	"github.com/qihuang-health/qihuang/fhir/store/offer"
 	"github.com/qihuang-health/qihuang/fhir/store/pebble"
 	"github.com/qihuang-health/qihuang/fhir/terminology"
 	"github.com/qihuang-health/qihuang/fhir/validate"
@@ -52,6 +53,8 @@ type hub struct {
 
 	knowledge
 	validator *validate.Validator
+
+	parameters offer.Keeper
 
 	kafka   *kafka.Cluster
 	store   *pebble.Store
@@ -165,7 +168,7 @@ func (h *hub) openStore(ctx context.Context) (err error) {
 	}
 	cfg := pebble.Default(h.dir("fhir"))
 	cfg.Config.Log, cfg.Indexer, cfg.Clock, cfg.Logger = h.records, h.search, h.clock, h.log
-	cfg.Patcher = patch.New(h.paths)
+	cfg.Patcher, cfg.Extend = patch.New(h.paths), h.extend
 	cfg.History = machine.Retention{Versions: h.cfg.FHIR.History.Versions, Age: time.Duration(h.cfg.FHIR.History.Days) * 24 * time.Hour}
 	if h.store, err = pebble.Open(cfg); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/fhirpath/lab"
 	"github.com/qihuang-health/qihuang/fhir/graphql"
 	"github.com/qihuang-health/qihuang/fhir/server"
+	"github.com/qihuang-health/qihuang/fhir/store/offer"
 	"github.com/qihuang-health/qihuang/fhir/terminology"
 	"github.com/qihuang-health/qihuang/fhir/validate"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -23,6 +24,8 @@ type Parts struct {
 	Terminology *terminology.Service
 	FHIRPath    *lab.Lab
 	GraphQL     *graphql.Service
+	// Parameters lists the stored SearchParameter resources and where they stand.
+	Parameters func() []offer.Parameter
 	// Reindex indexes every current resource anew and tells how many are done.
 	Reindex func(ctx context.Context, progress func(resources int64)) error
 }
@@ -35,6 +38,9 @@ func All(p Parts) []server.Operation {
 	}
 	if p.Terminology != nil {
 		ops = append(ops, terminologyOps(p.Terminology)...)
+	}
+	if p.Parameters != nil {
+		ops = append(ops, indexStatus(p.Parameters))
 	}
 	if p.Reindex != nil {
 		ops = append(ops, reindex(p.Reindex))

@@ -8,14 +8,16 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
+	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
 // capabilities answers GET /metadata with the CapabilityStatement, made from the
 // table of routes, the definitions and the parts that are there
 // (https://hl7.org/fhir/R4/capabilitystatement.html).
-func (s *Server) capabilities(_ context.Context, r *Request) (*Reply, error) {
+func (s *Server) capabilities(ctx context.Context, r *Request) (*Reply, error) {
 	switch mode := r.Param("mode"); mode {
 	case "", "full", "normative":
 	case "terminology":
@@ -44,20 +46,45 @@ func (s *Server) capabilities(_ context.Context, r *Request) (*Reply, error) {
 		b = append(b, `,"application/fhir+xml"`...)
 	}
 	b = append(b, `],"rest":[`...)
-	b = append(b, s.rest...)
+	added, err := s.added(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	rest := s.rest
+	if len(added) > 0 {
+		rest = s.restPart(added)
+	}
+	b = append(b, rest...)
 	b = append(b, `]}`...)
 	body, err := s.view(r, b)
 	return &Reply{Body: body, Header: http.Header{"Cache-Control": {"max-age=60"}}}, err
 }
 
-// restPart builds rest[0] of the CapabilityStatement.
-func (s *Server) restPart() []byte {
+// added lists the search parameters added at run time that are complete now.
+func (s *Server) added(ctx context.Context, r *Request) ([]*definitions.SearchParameter, error) {
+	e, ok := s.parts.Search.(interface {
+		Added(ix search.Index) []*definitions.SearchParameter
+	})
+	if !ok {
+		return nil, nil
+	}
+	snap, err := s.snapshot(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer snap.Close()
+	return e.Added(snap.Index()), nil
+}
+
+// restPart builds rest[0] of the CapabilityStatement, with search parameters
+// beyond those of the definitions.
+func (s *Server) restPart(added []*definitions.SearchParameter) []byte {
 	b := []byte(`{"mode":"server","documentation":"Chinese by default; Accept-Language: en for English.","security":{"cors":true},"resource":[`)
 	for i, typ := range s.parts.Model.Resources() {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = s.resourcePart(b, typ)
+		b = s.resourcePart(b, typ, added)
 	}
 	b = append(b, `],"interaction":[`...)
 	codes := []string{"transaction", "batch", "history-system"}
@@ -80,7 +107,7 @@ func (s *Server) restPart() []byte {
 }
 
 // resourcePart builds rest.resource of one type.
-func (s *Server) resourcePart(b []byte, typ string) []byte {
+func (s *Server) resourcePart(b []byte, typ string, added []*definitions.SearchParameter) []byte {
 	b = append(b, `{"type":"`+typ+`","profile":"http://hl7.org/fhir/StructureDefinition/`+typ+`","interaction":[`...)
 	b = appendCodes(b, s.typeInteractions())
 	b = append(b, `],"versioning":"versioned-update","readHistory":true,"updateCreate":true,"conditionalCreate":true,`...)
@@ -92,7 +119,7 @@ func (s *Server) resourcePart(b []byte, typ string) []byte {
 	}
 	b = append(b, `","referencePolicy":["literal","local"]`...)
 	if s.parts.Search != nil {
-		b = s.searchPart(b, typ)
+		b = s.searchPart(b, typ, added)
 	}
 	b = s.operationPart(b, func(o *Operation) bool {
 		return slices.Contains(o.Types, typ) || slices.Contains(o.Instances, typ) || slices.Contains(o.Types, "*") || slices.Contains(o.Instances, "*")
@@ -101,8 +128,13 @@ func (s *Server) resourcePart(b []byte, typ string) []byte {
 }
 
 // searchPart lists includes and search parameters of a type.
-func (s *Server) searchPart(b []byte, typ string) []byte {
-	params := s.parts.Model.SearchParameters(typ)
+func (s *Server) searchPart(b []byte, typ string, added []*definitions.SearchParameter) []byte {
+	params := slices.Clone(s.parts.Model.SearchParameters(typ))
+	for _, p := range added {
+		if slices.ContainsFunc(p.Base, s.parts.Model.Type(typ).IsA) {
+			params = append(params, p)
+		}
+	}
 	b = append(b, `,"searchInclude":["*"`...)
 	for _, p := range params {
 		if p.Type == "reference" {

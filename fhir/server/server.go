@@ -103,7 +103,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	limits := jobs.Default()
 	limits.Workers = cfg.Jobs
 	s.jobs = jobs.New(limits, s.clock, parts.NewID)
-	s.rest = s.restPart()
+	s.rest = s.restPart(nil)
 	return s, nil
 }
 

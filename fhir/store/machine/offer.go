@@ -36,16 +36,23 @@ func (b *building) touches(typ string) bool {
 func (b *building) makes(k []byte) bool { return prefixed(b.fresh, k) }
 
 // Offered returns the SearchParameter resources that searches may use, as the
-// last Offer listed them.
-func (m *Machine) Offered() ([][]byte, error) {
+// last Offer listed them, and the log offset behind that; 0 = there was none.
+func (m *Machine) Offered() (resources [][]byte, since int64, err error) {
 	v := m.kv.View()
 	defer v.Close()
-	return offered(v)
+	val, ok, err := v.Get(nil, stateKey)
+	if err != nil {
+		return nil, 0, err
+	}
+	st, err := decodeState(val, ok)
+	if err != nil {
+		return nil, 0, err
+	}
+	resources, err = offered(v)
+	return resources, st.offered, err
 }
 
-func offered(v interface {
-	Iter(lower, upper []byte) search.Iterator
-}) (list [][]byte, err error) {
+func offered(v View) (list [][]byte, err error) {
 	it := v.Iter([]byte{tabOffer}, []byte{tabOffer + 1})
 	for it.Next() {
 		list = append(list, bytes.Clone(it.Value()))
@@ -208,7 +215,7 @@ func (m *Machine) applyOffer(st *state, tx *store.Transaction) (outs []store.Out
 	if err != nil {
 		return nil, err, nil
 	}
-	before, err := m.Offered()
+	before, _, err := m.Offered()
 	if err != nil {
 		return nil, nil, err
 	}

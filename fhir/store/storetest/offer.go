@@ -59,8 +59,8 @@ func (u *suite) offer() {
 	u.want("before", u.found("n=1"), "a")
 	u.want("while building", u.found("n=2"), "b")
 	u.want("after", u.found("n=3"), "c")
-	list, err := u.s.Offered()
-	u.want("offered", []any{len(list), err}, []any{1, nil})
+	list, since, err := u.s.Offered()
+	u.want("offered", []any{len(list), since > 0, err}, []any{1, true, nil})
 	changed := Offer("o2", "n")
 	changed.Ops[0].Resource = []byte(strings.Replace(string(changed.Ops[0].Resource), `"id"`, `"title":"x","id"`, 1))
 	if _, err := u.s.Commit(ctx, changed); !fault.Is(err, fault.Conflict) {

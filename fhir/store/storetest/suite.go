@@ -25,7 +25,7 @@ type Store interface {
 	Dump(fn func(key, value []byte) error) error
 	Reindex(ctx context.Context, next store.Indexer, progress func(resources int64)) error
 	Build(ctx context.Context, resources [][]byte, progress func(resources int64)) error
-	Offered() ([][]byte, error)
+	Offered() (resources [][]byte, since int64, err error)
 	Changed() <-chan struct{}
 }
 
