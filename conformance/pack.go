@@ -23,7 +23,7 @@ type entry struct {
 	URL          string `json:"url,omitempty"`
 	Version      string `json:"version,omitempty"`
 	Kind         string `json:"kind,omitempty"`
-	Type         string `json:"type,omitempty"`
+	Type         any    `json:"type,omitempty"` // a code; concepts are left out
 }
 
 // WritePackage writes the guide as an npm-style FHIR package (gzipped tar:
@@ -57,6 +57,9 @@ func WritePackage(w io.Writer) error {
 			e := entry{Filename: name}
 			if err := json.Unmarshal(b, &e); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
+			}
+			if _, code := e.Type.(string); !code {
+				e.Type = nil
 			}
 			index = append(index, e)
 			if err := add(part.folder+name, b); err != nil {

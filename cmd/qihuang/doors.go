@@ -7,6 +7,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/adapters/his"
 	"github.com/qihuang-health/qihuang/apps/console"
+	"github.com/qihuang-health/qihuang/apps/guide"
 	"github.com/qihuang-health/qihuang/apps/supervision"
 	"github.com/qihuang-health/qihuang/fhir/store/checked"
 	"github.com/qihuang-health/qihuang/pipeline"
@@ -30,6 +31,11 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 		return err
 	}
 	watch.Mount(r)
+	pages, err := guide.New(guide.Config{Version: version, Zone: h.zone, Local: h.cfg.loopback()}, h.terms, h.log)
+	if err != nil {
+		return err
+	}
+	pages.Mount(r)
 	return nil
 }
 
