@@ -44,6 +44,8 @@ type App struct {
 	chapters []chapter
 	items    map[string]*artefact // by Type/id
 	byURL    map[string]*artefact
+	byType   map[string]*artefact // the first profile of a resource type
+	order    map[string]int       // of reading, by Type/id
 }
 
 // chapter is a group of artefacts on the first page.
@@ -76,7 +78,10 @@ func New(cfg Config, terms Terms, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, terms: terms, log: log, pages: pages, items: map[string]*artefact{}, byURL: map[string]*artefact{}}
+	a := &App{cfg: cfg, terms: terms, log: log, pages: pages, items: map[string]*artefact{}, byURL: map[string]*artefact{}, byType: map[string]*artefact{}, order: map[string]int{}}
+	if err := a.readOrder(); err != nil {
+		return nil, err
+	}
 	var pack bytes.Buffer
 	if err := conformance.WritePackage(&pack); err != nil {
 		return nil, err
@@ -136,12 +141,37 @@ func (a *App) read(c *chapter, from iter.Seq2[string, []byte], take func(*artefa
 		}
 		c.Items = append(c.Items, x)
 	}
-	slices.SortStableFunc(c.Items, func(x, y *artefact) int { return y.concepts - x.concepts })
+	slices.SortStableFunc(c.Items, func(x, y *artefact) int {
+		return cmp.Or(y.concepts-x.concepts, a.order[x.Type+"/"+x.ID]-a.order[y.Type+"/"+y.ID])
+	})
 	return nil
 }
 
-// link names each example by its profile, and lists it there.
+// readOrder takes the order of the artefacts from the ImplementationGuide.
+func (a *App) readOrder() error {
+	for name, b := range conformance.Artefacts() {
+		if !strings.HasPrefix(name, "ImplementationGuide-") {
+			continue
+		}
+		tree, err := fhir.Parse(b)
+		if err != nil {
+			return fault.New(fault.Internal, "guide: %s: %w", name, err)
+		}
+		for r := range tree.Root().Path("definition", "resource").Children() {
+			a.order[r.Path("reference", "reference").Str()] = len(a.order) + 1
+		}
+	}
+	return nil
+}
+
+// link names each example by its profile and lists it there, and notes the
+// profile to show for a resource type.
 func (a *App) link() {
+	for _, x := range a.chapters[0].Items {
+		if a.byType[x.Of] == nil {
+			a.byType[x.Of] = x
+		}
+	}
 	for _, c := range a.chapters {
 		for _, x := range c.Items {
 			if p := a.byURL[x.Profile]; p != nil {

@@ -86,7 +86,11 @@ func (a *App) canonical(url string) link {
 	if x := a.byURL[url]; x != nil {
 		return link{x.Title, x.Path()}
 	}
-	return link{Name: url[strings.LastIndexByte(url, '/')+1:]}
+	name := url[strings.LastIndexByte(url, '/')+1:]
+	if x := a.byType[name]; x != nil {
+		return link{name, x.Path()}
+	}
+	return link{Name: name}
 }
 
 // picture is the drawing of a profile: its elements in a column, extensions and

@@ -10,8 +10,8 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/store"
 )
 
-// seedGuide puts the indicators, profiles, forms, rules and search parameters of
-// the guide into the repository, so that clients find them by search. What is there already is left alone;
+// seedGuide puts the indicators and everything of the guide (profiles,
+// terminology, forms, rules, search parameters, roles) into the repository, so that clients find them by search. What is there already is left alone;
 // what a newer release changes makes a new version.
 func (h *hub) seedGuide(ctx context.Context) error {
 	tx := &store.Transaction{ID: "guide-" + version + "-" + h.clock.Now().Format("20060102T150405.000"), Actor: "guide", Time: h.clock.Now()}
@@ -24,8 +24,7 @@ func (h *hub) seedGuide(ctx context.Context) error {
 		tx.Ops = append(tx.Ops, store.Op{Method: store.Update, Type: r.ResourceType(), ID: r.Get("id").Str(), SkipSame: true, Resource: b})
 		return nil
 	}
-	for _, part := range []iter.Seq2[string, []byte]{conformance.Measures(), conformance.Structures(), conformance.Questionnaires(), conformance.Rules(),
-		conformance.SearchParameters(), conformance.Capabilities()} {
+	for _, part := range []iter.Seq2[string, []byte]{conformance.Measures(), conformance.Artefacts()} {
 		for _, b := range part {
 			if err := add(bytes.TrimSpace(b)); err != nil {
 				return err

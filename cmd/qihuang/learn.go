@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/url"
+	"strings"
 
+	"github.com/qihuang-health/qihuang/conformance"
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store"
@@ -13,10 +17,66 @@ import (
 )
 
 // learn makes stored terminology and profiles count beside the built-in ones.
-func (h *hub) learn(v *validate.Validator) {
-	f := follow.New(h.store, map[string]follow.Sink{"CodeSystem": h.terms, "ValueSet": h.terms, "ConceptMap": h.terms, "StructureDefinition": v}, h.log)
+func (h *hub) learn(v *validate.Validator) error {
+	shipped, err := guideDigests()
+	if err != nil {
+		return err
+	}
+	terms, profiles := beside{h.terms, shipped}, beside{v, shipped}
+	f := follow.New(h.store, map[string]follow.Sink{"CodeSystem": terms, "ValueSet": terms, "ConceptMap": terms, "StructureDefinition": profiles}, h.log)
 	h.terms.Follow(f.Refresh)
 	v.Follow(f.Refresh)
+	return nil
+}
+
+// beside takes what the repository holds beside the guide that is built in:
+// stored copies of the guide itself are not taken twice.
+type beside struct {
+	follow.Sink
+	shipped map[string][sha256.Size]byte // content of the guide's resources, by Type/id
+}
+
+// Add implements follow.Sink.
+func (b beside) Add(resources ...[]byte) error {
+	var rest [][]byte
+	for _, r := range resources {
+		name, digest, err := contentDigest(r)
+		if err != nil {
+			return err
+		}
+		if built, ok := b.shipped[name]; ok && built == digest {
+			typ, id, _ := strings.Cut(name, "/")
+			b.Remove(typ, id) // an older version that differed
+			continue
+		}
+		rest = append(rest, r)
+	}
+	return b.Sink.Add(rest...)
+}
+
+func guideDigests() (map[string][sha256.Size]byte, error) {
+	out := map[string][sha256.Size]byte{}
+	for _, b := range conformance.Artefacts() {
+		name, digest, err := contentDigest(bytes.TrimSpace(b))
+		if err != nil {
+			return nil, err
+		}
+		out[name] = digest
+	}
+	return out, nil
+}
+
+// contentDigest names a resource as Type/id and digests all but its meta.
+func contentDigest(resource []byte) (name string, digest [sha256.Size]byte, err error) {
+	tree, err := fhir.Parse(resource)
+	if err != nil {
+		return "", digest, err
+	}
+	n := tree.Root()
+	if meta := n.Get("meta"); meta.Exists() {
+		resource = fhir.Splice(resource, fhir.Remove(n, meta))
+	}
+	return n.ResourceType() + "/" + n.Get("id").Str(), sha256.Sum256(resource), nil
 }
 
 // canonicals finds stored resources by their url.

@@ -179,7 +179,9 @@ func (h *hub) mountFHIR(r *gin.Engine, metrics *server.Metrics) error {
 		return err
 	}
 	h.validator = validator
-	h.learn(validator)
+	if err := h.learn(validator); err != nil {
+		return err
+	}
 	ops, err := h.operations(validator)
 	if err != nil {
 		return err

@@ -1,14 +1,31 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // chapters groups the artefacts of the guide by the folder they are written to.
 var chapters = []struct{ folder, title string }{
 	{"profiles", "资源规范与扩展"}, {"terminology", "术语"}, {"questionnaires", "量表"}, {"rules", "合理用药规则"}, {"search", "检索参数"}, {"capability", "能力声明"}, {"examples", "示例"},
+}
+
+// readingOrder puts profiles as the guide tells them (patient, visit, record …),
+// before extensions and everything else.
+func readingOrder(a, b string) int {
+	place := func(file string) int {
+		for i, p := range guideProfiles() {
+			if filepath.Base(file) == "StructureDefinition-"+p.sd.ID+".json" {
+				return i
+			}
+		}
+		return math.MaxInt
+	}
+	return cmp.Compare(place(a), place(b))
 }
 
 // guideResource writes the ImplementationGuide that lists everything of the
@@ -22,6 +39,7 @@ func guideResource(_, to string) error {
 		if err != nil {
 			return err
 		}
+		slices.SortStableFunc(files, readingOrder)
 		for _, f := range files {
 			typ, id, _ := strings.Cut(strings.TrimSuffix(filepath.Base(f), ".json"), "-")
 			var head struct{ Title, Name string }
