@@ -9,16 +9,49 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
-// readBody reads, decompresses and, from XML, converts the body.
-func (s *Server) readBody(c *gin.Context, req *Request) error {
+// small is the size of bodies that any number of clients may send at once; the
+// part of a body above it is taken from the budget that all share.
+const small = 1 << 20
+
+// budget is the memory that large bodies share while their requests last. For
+// one request; give it back with release.
+type budget struct {
+	shared *semaphore.Weighted
+	held   int64
+}
+
+// grow takes room for a body of size bytes, fault.Busy if others hold too much.
+func (b *budget) grow(size int64) error {
+	more := size - small - b.held
+	if more <= 0 {
+		return nil
+	}
+	if !b.shared.TryAcquire(more) {
+		return fault.New(fault.Busy, "too many large bodies at once").With(fault.Issue{Severity: "error", Code: "throttled", Key: "busy",
+			Text: "同时到达的大请求过多，请稍后重试", TextEN: "too many large requests at once: try again later"})
+	}
+	b.held += more
+	return nil
+}
+
+func (b *budget) release() {
+	b.shared.Release(b.held)
+	b.held = 0
+}
+
+// readBody reads, decompresses and, from XML, converts the body. A client may
+// not take longer to send it than an interaction may last.
+func (s *Server) readBody(c *gin.Context, req *Request, mem *budget) error {
 	r := c.Request
 	switch req.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch:
@@ -28,10 +61,13 @@ func (s *Server) readBody(c *gin.Context, req *Request) error {
 	if r.ContentLength > s.cfg.MaxBody {
 		return s.tooLarge()
 	}
-	body, err := s.readAll(r)
+	rc := http.NewResponseController(c.Writer)
+	_ = rc.SetReadDeadline(time.Now().Add(s.cfg.Timeout)) // unsupported by test recorders
+	body, err := s.readAll(r, mem)
 	if err != nil {
 		return err
 	}
+	_ = rc.SetReadDeadline(time.Time{})
 	req.Body = body
 	req.MediaType, err = mediaType(r.Header.Get("Content-Type"), body)
 	if err != nil || len(body) == 0 {
@@ -41,7 +77,7 @@ func (s *Server) readBody(c *gin.Context, req *Request) error {
 }
 
 // readAll reads the body within MaxBody, also after decompression.
-func (s *Server) readAll(r *http.Request) ([]byte, error) {
+func (s *Server) readAll(r *http.Request, mem *budget) ([]byte, error) {
 	var src io.Reader = r.Body
 	switch enc := r.Header.Get("Content-Encoding"); enc {
 	case "", "identity":
@@ -55,11 +91,14 @@ func (s *Server) readAll(r *http.Request) ([]byte, error) {
 	default:
 		return nil, unsupportedMedia("Content-Encoding: "+enc, mimeJSON)
 	}
-	size := min(max(r.ContentLength, 0), s.cfg.MaxBody)
-	buf := make([]byte, 0, size+512)
+	buf := make([]byte, 0, min(max(r.ContentLength, 0), small)+512) // no more on a client's word
 	for {
 		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
+			next := min(max(2*int64(cap(buf)), r.ContentLength+512), s.cfg.MaxBody+512, 4*int64(cap(buf)))
+			if err := mem.grow(next); err != nil {
+				return nil, err
+			}
+			buf = append(make([]byte, 0, next), buf...)
 		}
 		n, err := src.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]

@@ -12,6 +12,7 @@ type Config struct {
 	PublicBase     string        // absolute base URL told to clients, e.g. https://hub.example.cn/fhir; empty = the address the client used
 	TrustForwarded bool          // honour X-Forwarded-Proto and X-Forwarded-Host (only behind a proxy that sets them)
 	MaxBody        int64         // bytes of a request body, also after decompression; over it is 413
+	Bodies         int64         // bytes that large bodies of all requests may hold together; over it is 429
 	DefaultCount   int           // page size without _count
 	MaxCount       int           // largest page size
 	Timeout        time.Duration // longest time one interaction may take
@@ -30,6 +31,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		MaxBody:      50 << 20,
+		Bodies:       512 << 20,
 		DefaultCount: 20,
 		MaxCount:     1000,
 		Timeout:      2 * time.Minute,
@@ -46,6 +48,8 @@ func (c Config) Validate() error {
 	switch {
 	case c.MaxBody <= 0:
 		return fault.New(fault.Invalid, "fhir.maxBody must be positive")
+	case c.Bodies < c.MaxBody:
+		return fault.New(fault.Invalid, "fhir.bodies must be at least fhir.maxBody")
 	case c.DefaultCount < 1 || c.MaxCount < c.DefaultCount:
 		return fault.New(fault.Invalid, "fhir.defaultCount must be between 1 and fhir.maxCount")
 	case c.Timeout <= 0:

@@ -59,10 +59,12 @@ func (s *Server) serve(c *gin.Context) {
 	defer cancel()
 	req := &Request{ID: id, Method: c.Request.Method, Header: c.Request.Header}
 	var rep *Reply
+	mem := budget{shared: s.bodies}
+	defer mem.release()
 	code := "refused"
 	err := s.limits.allow(c.ClientIP(), start)
 	if err == nil {
-		err = s.read(c, req)
+		err = s.read(c, req, &mem)
 	}
 	if err == nil {
 		rep, code, err = s.dispatch(ctx, req)
@@ -86,7 +88,7 @@ func requestID(id string) string {
 }
 
 // read fills req from the HTTP request.
-func (s *Server) read(c *gin.Context, req *Request) (err error) {
+func (s *Server) read(c *gin.Context, req *Request, mem *budget) (err error) {
 	h := c.Request.Header
 	req.English = english(h.Get("Accept-Language"))
 	req.Query = c.Request.URL.RawQuery
@@ -108,7 +110,7 @@ func (s *Server) read(c *gin.Context, req *Request) (err error) {
 	if s.parts.Actor != nil {
 		req.Actor = s.parts.Actor(c.Request.Context())
 	}
-	return s.readBody(c, req)
+	return s.readBody(c, req, mem)
 }
 
 // target parses a path. Types that only operations know have no interactions

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
@@ -67,6 +68,7 @@ type Server struct {
 	clock   clock.Clock
 	pages   pager
 	limits  *limiter
+	bodies  *semaphore.Weighted // bytes of large bodies
 	named   map[string]*Operation
 	table   map[routeKey]route
 	jobs    *jobs.Manager
@@ -95,7 +97,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, parts: parts, log: parts.Log, clock: parts.Clock,
 		pages: pager{key: cfg.PageKey}, limits: newLimiter(cfg.Rate, cfg.Burst), named: map[string]*Operation{},
-		table: table(), started: parts.Clock.Now()}
+		table: table(), bodies: semaphore.NewWeighted(cfg.Bodies), started: parts.Clock.Now()}
 	for i := range parts.Operations {
 		op := &parts.Operations[i]
 		s.named[op.Name] = op
