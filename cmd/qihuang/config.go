@@ -15,6 +15,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/validate"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/internal/outbound"
+	"github.com/qihuang-health/qihuang/internal/trace"
 	"github.com/qihuang-health/qihuang/warehouse/gateway"
 )
 
@@ -33,6 +34,7 @@ type Config struct {
 	S3         S3Config         `yaml:"s3"`
 	FHIR       FHIRConfig       `yaml:"fhir"`
 	Outbound   outbound.Config  `yaml:"outbound"`
+	Trace      trace.Config     `yaml:"trace"`
 
 	Housekeeping HousekeepingConfig `yaml:"housekeeping"`
 }
@@ -86,6 +88,9 @@ type FHIRConfig struct {
 	Validation string            `yaml:"validation"` // off | structure | full
 	Sources    map[string]string `yaml:"sources"`    // the same for one source by its name, e.g. his: full
 	History    HistoryConfig     `yaml:"history"`
+	Rate       float64           `yaml:"rate"`      // requests per second and client address; 0 = no limit
+	Burst      int               `yaml:"burst"`     // requests a client may send at once above rate
+	MaxBodyMB  int64             `yaml:"maxBodyMB"` // largest request body
 }
 
 // HistoryConfig says which superseded versions of resources are dropped: those
@@ -102,8 +107,9 @@ func Default() Config {
 		Ports:      Ports{HTTP: 8080, MLLP: 2575, ClickHouse: 8123, Kafka: 9092, S3: 9000},
 		Kafka:      KafkaConfig{Brokers: []string{}, Prefix: "qihuang.", Partitions: 2, Replication: -1},
 		ClickHouse: ClickHouseConfig{Database: "qihuang", User: "default", Users: []gateway.User{}},
-		S3:         S3Config{Bucket: "qihuang"}, FHIR: FHIRConfig{Validation: "structure", Sources: map[string]string{}},
+		S3:         S3Config{Bucket: "qihuang"}, FHIR: FHIRConfig{Validation: "structure", Sources: map[string]string{}, Burst: 100, MaxBodyMB: 50},
 		Outbound:     outbound.Config{Allow: []string{}},
+		Trace:        trace.Config{Ratio: 1},
 		Housekeeping: HousekeepingConfig{Snapshot: "@hourly", Keep: 3, Optimize: "0 4 * * *"}}
 }
 
@@ -146,10 +152,13 @@ func (c Config) Validate() error {
 			return fault.New(fault.Invalid, "配置 fhir.sources.%s 应为 off、structure 或 full，现为 %q", name, level)
 		}
 	}
+	if c.FHIR.Rate < 0 || c.FHIR.Burst < 1 || c.FHIR.MaxBodyMB < 1 || c.FHIR.MaxBodyMB > 500 {
+		return fault.New(fault.Invalid, "配置 fhir 的 rate 不能为负，burst 至少为 1，maxBodyMB 在 1 与 500 之间")
+	}
 	if c.FHIR.History.Versions < 0 || c.FHIR.History.Days < 0 || c.FHIR.History.Days > 36500 {
 		return fault.New(fault.Invalid, "配置 fhir.history 的 versions 与 days 不能为负，days 不超过 36500")
 	}
-	if err := errors.Join(c.Housekeeping.validate(), c.Outbound.Validate()); err != nil {
+	if err := errors.Join(c.Housekeeping.validate(), c.Outbound.Validate(), c.Trace.Validate()); err != nil {
 		return err
 	}
 	_, err := c.zone()

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
+	oteltrace "go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/qihuang-health/qihuang/fhir/patch"
@@ -136,7 +137,11 @@ func listen(ctx context.Context, l net.Listener, handler http.Handler) error {
 func (h *hub) handler() (http.Handler, error) {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
-	r.Use(gin.Recovery())
+	tracing, err := h.openTracing()
+	if err != nil {
+		return nil, err
+	}
+	r.Use(tracing.Middleware(), gin.Recovery())
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics, err := server.NewMetrics(reg)
@@ -153,7 +158,7 @@ func (h *hub) handler() (http.Handler, error) {
 	})
 	reg.MustRegister(gauges{h})
 	r.GET("/metrics", gin.WrapH(promhttp.HandlerFor(reg, promhttp.HandlerOpts{})))
-	if err := h.mountFHIR(r, metrics); err != nil {
+	if err := h.mountFHIR(r, metrics, tracing.Tracer()); err != nil {
 		return nil, err
 	}
 	if err := h.mountDoors(r); err != nil {
@@ -166,9 +171,10 @@ func (h *hub) handler() (http.Handler, error) {
 	return compress(r), nil
 }
 
-func (h *hub) mountFHIR(r *gin.Engine, metrics *server.Metrics) error {
+func (h *hub) mountFHIR(r *gin.Engine, metrics *server.Metrics, tracer oteltrace.Tracer) error {
 	cfg := server.Default()
 	cfg.PublicBase, cfg.Version = h.cfg.PublicBase, version
+	cfg.Rate, cfg.Burst, cfg.MaxBody = h.cfg.FHIR.Rate, h.cfg.FHIR.Burst, h.cfg.FHIR.MaxBodyMB<<20
 	key, err := h.secret("page.key")
 	if err != nil {
 		return err
@@ -188,7 +194,7 @@ func (h *hub) mountFHIR(r *gin.Engine, metrics *server.Metrics) error {
 	}
 	s, err := server.New(cfg, server.Parts{Store: h.store, Model: h.model, Search: h.search, XML: xmlCodec{h.model}, Operations: ops,
 		Validator: h.policy(""), Patcher: patch.New(h.paths),
-		Clock: h.clock, Log: h.log, Metrics: metrics})
+		Clock: h.clock, Log: h.log, Metrics: metrics, Tracer: tracer})
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
@@ -68,6 +70,10 @@ func (s *Server) serve(c *gin.Context) {
 	}
 	if err == nil {
 		rep, code, err = s.dispatch(ctx, req)
+	}
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		span.SetName("FHIR " + code)
+		span.SetAttributes(attribute.String("fhir.interaction", code), attribute.String("fhir.type", req.Type), attribute.String("fhir.request", id))
 	}
 	defer rep.done()
 	if err == nil {

@@ -61,7 +61,9 @@ func (s *Server) commitAll(ctx context.Context, r *Request, ops []store.Op) (*st
 	pinned, err := s.preview(ctx, r, ops)
 	for try := 1; err == nil; try++ {
 		var res *store.Result
-		res, err = s.parts.Store.Commit(ctx, &store.Transaction{ID: id, Actor: r.Actor, Time: s.clock.Now(), Source: r.ID, Ops: pinned})
+		span, within := s.step(ctx, "commit")
+		res, err = s.parts.Store.Commit(within, &store.Transaction{ID: id, Actor: r.Actor, Time: s.clock.Now(), Source: r.ID, Ops: pinned})
+		span.End()
 		if err == nil || !fault.Is(err, fault.Precondition) || try == maxTries {
 			return res, err
 		}

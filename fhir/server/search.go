@@ -28,7 +28,9 @@ func (s *Server) search(ctx context.Context, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	defer snap.Close()
-	page, err := s.parts.Search.Search(ctx, snap.Index(), s.searchRequest(r, query, cur))
+	span, within := s.step(ctx, "search")
+	page, err := s.parts.Search.Search(within, snap.Index(), s.searchRequest(r, query, cur))
+	span.End()
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/qihuang-health/qihuang/fhir"
@@ -54,6 +56,8 @@ type Parts struct {
 	Log        *slog.Logger  // default: slog.Default
 	Metrics    *Metrics      // nil = not measured
 	NewID      func() string // draws resource and transaction ids; default UUID version 7
+	// Tracer makes spans of the steps of a request; nil = none.
+	Tracer trace.Tracer
 	// Actor names the caller for the log, from what an authenticating
 	// middleware left in the context; nil = nobody.
 	Actor func(context.Context) string
@@ -95,6 +99,9 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	if parts.NewID == nil {
 		parts.NewID = newID
 	}
+	if parts.Tracer == nil {
+		parts.Tracer = noop.Tracer{}
+	}
 	s := &Server{cfg: cfg, parts: parts, log: parts.Log, clock: parts.Clock,
 		pages: pager{key: cfg.PageKey}, limits: newLimiter(cfg.Rate, cfg.Burst), named: map[string]*Operation{},
 		table: table(), bodies: semaphore.NewWeighted(cfg.Bodies), started: parts.Clock.Now()}
@@ -112,10 +119,21 @@ func New(cfg Config, parts Parts) (*Server, error) {
 // Close cancels the asynchronous jobs and waits for them.
 func (s *Server) Close() { s.jobs.Close() }
 
+// step begins a span of a request's inner work.
+func (s *Server) step(ctx context.Context, name string) (trace.Span, context.Context) {
+	ctx, span := s.parts.Tracer.Start(ctx, name)
+	return span, ctx
+}
+
 // newID draws a time-ordered UUID, so that new resources lie together on disk.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // snapshot pins a view no older than the client asked for.
 func (s *Server) snapshot(ctx context.Context, r *Request) (store.Snapshot, error) {
+	if r.MinOffset > 0 {
+		var span trace.Span
+		ctx, span = s.parts.Tracer.Start(ctx, "await offset")
+		defer span.End()
+	}
 	return s.parts.Store.Snapshot(ctx, r.MinOffset)
 }
