@@ -15,7 +15,6 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/model"
-	"github.com/qihuang-health/qihuang/fhir/terminology"
 	"github.com/qihuang-health/qihuang/fhir/validate"
 )
 
@@ -154,24 +153,17 @@ func TestGuideIsFHIR(t *testing.T) {
 	t.Logf("%d conformance resources valid", n)
 }
 
-func guideValidator(t *testing.T) *validate.Validator {
+func guideValidator(t testing.TB) *validate.Validator {
 	t.Helper()
 	m, err := definitions.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	terms := terminology.New(m)
-	var codes, profiles [][]byte
-	for _, b := range conformance.Terminology() {
-		codes = append(codes, b)
-	}
+	var profiles [][]byte
 	for _, b := range conformance.Structures() {
 		profiles = append(profiles, b)
 	}
-	if err := terms.Include(codes...); err != nil {
-		t.Fatal(err)
-	}
-	v := validate.New(m, fhirpath.NewEngine(m), terms)
+	v := validate.New(m, fhirpath.NewEngine(m), guideTerms(t))
 	if err := v.Include(profiles...); err != nil {
 		t.Fatal(err)
 	}

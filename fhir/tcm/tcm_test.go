@@ -17,7 +17,7 @@ var visit = Visit{OrgCode: "370000000001", EncounterID: EncounterID("37000000000
 
 // build encodes resources and parses them back; each must also be valid for the
 // model library's own decoder.
-func build(t *testing.T, rs []Resource) []fhir.Node {
+func build(t testing.TB, rs []Resource) []fhir.Node {
 	t.Helper()
 	var enc model.Encoder
 	out := make([]fhir.Node, len(rs))
