@@ -8,10 +8,12 @@ import (
 	"github.com/qihuang-health/qihuang/conformance"
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/fhir/subscribe"
 )
 
-// seedGuide puts the indicators and everything of the guide (profiles,
-// terminology, forms, rules, search parameters, roles) into the repository, so that clients find them by search. What is there already is left alone;
+// seedGuide puts the indicators, everything of the guide (profiles,
+// terminology, forms, rules, search parameters, roles) and the subscription
+// topics into the repository, so that clients find them by search. What is there already is left alone;
 // what a newer release changes makes a new version.
 func (h *hub) seedGuide(ctx context.Context) error {
 	tx := &store.Transaction{ID: "guide-" + version + "-" + h.clock.Now().Format("20060102T150405.000"), Actor: "guide", Time: h.clock.Now()}
@@ -29,6 +31,15 @@ func (h *hub) seedGuide(ctx context.Context) error {
 			if err := add(bytes.TrimSpace(b)); err != nil {
 				return err
 			}
+		}
+	}
+	topics, err := subscribe.Shipped()
+	if err != nil {
+		return err
+	}
+	for _, b := range topics {
+		if err := add(b); err != nil {
+			return err
 		}
 	}
 	if _, err := h.store.Commit(ctx, tx); err != nil && ctx.Err() == nil {

@@ -17,7 +17,7 @@ import (
 
 // run starts every part that works on its own; each ends when ctx does.
 func (h *hub) run(ctx context.Context, group *errgroup.Group) {
-	parts := []func(context.Context) error{h.store.Run, h.letters.Run, h.inbound.Run, h.changes.Run, h.sink.Run, h.keepHouse, h.mllp.Run, h.seedGuide, h.relax, h.runParameters}
+	parts := []func(context.Context) error{h.store.Run, h.letters.Run, h.inbound.Run, h.changes.Run, h.sink.Run, h.keepHouse, h.mllp.Run, h.seedGuide, h.relax, h.runParameters, h.subscriptions.Run, h.deliver}
 	if h.engine != nil {
 		parts = append(parts, h.engine.Run)
 	}

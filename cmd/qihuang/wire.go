@@ -19,6 +19,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/store/machine"
 	"github.com/qihuang-health/qihuang/fhir/store/offer"
 	"github.com/qihuang-health/qihuang/fhir/store/pebble"
+	"github.com/qihuang-health/qihuang/fhir/subscribe"
 	"github.com/qihuang-health/qihuang/fhir/terminology"
 	"github.com/qihuang-health/qihuang/fhir/validate"
 	"github.com/qihuang-health/qihuang/internal/blob"
@@ -64,6 +65,8 @@ type hub struct {
 	mllp    *mllp.Listener
 	records *kafka.Log // the transactions
 
+	subscriptions *subscribe.Service
+
 	blobs     *blob.Store
 	backup    *backup.Backup
 	keeper    *housekeeper
@@ -97,7 +100,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (h *hub, err error)
 		run  func(context.Context) error
 	}{
 		{"data folder", h.openData}, {"kafka", h.openKafka}, {"FHIR definitions", h.openKnowledge}, {"object store", h.openBlobs},
-		{"repository", h.openStore}, {"inbound", h.openInbound}, {"warehouse", h.openWarehouse}, {"housekeeping", h.openHousekeeping},
+		{"repository", h.openStore}, {"subscriptions", h.openSubscriptions}, {"inbound", h.openInbound}, {"warehouse", h.openWarehouse}, {"housekeeping", h.openHousekeeping},
 	} {
 		if err := step.run(ctx); err != nil {
 			return h, fmt.Errorf("open %s: %w", step.name, err)
