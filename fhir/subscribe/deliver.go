@@ -25,6 +25,9 @@ func (s *Service) deliver(ctx context.Context, channels ...string) error {
 		version int64
 		stop    context.CancelFunc
 	}
+	if err := s.caughtUp(ctx); err != nil {
+		return err
+	}
 	couriers := map[string]courier{}
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -64,6 +67,22 @@ func (s *Service) deliver(ctx context.Context, channels ...string) error {
 			return nil
 		}
 	}
+}
+
+// caughtUp waits until the repository is where the state is: after a crash it
+// first reads its log again, and must not look as if resources were gone.
+func (s *Service) caughtUp(ctx context.Context) error {
+	seq, ok, err := s.state.cursor()
+	for err == nil && ok {
+		var list []store.Change
+		if list, _, err = s.parts.Feed.Changes(ctx, seq, 1); len(list) > 0 {
+			return nil
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // mirrorOff writes what cannot work into its resource.

@@ -13,17 +13,17 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
-const definitions = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-"
+const operationBase = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-"
 
 // Operations are $status, $events, $resend and $get-ws-binding-token of the
 // backport guide.
 func (s *Service) Operations() []server.Operation {
 	one := []string{"Subscription"}
 	return []server.Operation{
-		{Name: "status", Definition: definitions + "status", Types: one, Instances: one, Run: s.opStatus},
-		{Name: "events", Definition: definitions + "events", Instances: one, Run: s.opEvents},
-		{Name: "resend", Definition: definitions + "resend", Instances: one, Changes: true, Run: s.opResend},
-		{Name: "get-ws-binding-token", Definition: definitions + "get-ws-binding-token", Types: one, Instances: one, Run: s.opToken},
+		{Name: "status", Definition: operationBase + "status", Types: one, Instances: one, Run: s.opStatus},
+		{Name: "events", Definition: operationBase + "events", Instances: one, Run: s.opEvents},
+		{Name: "resend", Definition: operationBase + "resend", Instances: one, Changes: true, Run: s.opResend},
+		{Name: "get-ws-binding-token", Definition: operationBase + "get-ws-binding-token", Types: one, Instances: one, Run: s.opToken},
 	}
 }
 
