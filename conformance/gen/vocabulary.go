@@ -15,7 +15,7 @@ func guideVocabulary(from, to string) error {
 			{"consultation", "诊查费"}, {"laboratory", "检验费"}, {"examination", "检查费"}, {"material", "材料费"}, {"treatment", "治疗费"}, {"other", "其他"}}},
 		{"differentiation-element", "辨证要素类别", "本指南（病因、病性、病位、病势、病机、证）", [][2]string{{"cause", "病因"}, {"nature", "病性"}, {"location", "病位"}, {"tendency", "病势"}, {"pathomechanism", "病机"}, {"syndrome", "证"}}},
 		{"dispense-function", "调剂环节", "WS 445.3 中药处方的四个药剂师签名", dispenseFunctions},
-		{"organization-level", "机构级别", "本指南", [][2]string{{"province", "省级"}, {"city", "市级"}, {"county", "县级"}, {"hall", "中医馆"}}},
+		{"organization-level", "机构级别", "本指南", [][2]string{{"province", "省级"}, {"city", "市级"}, {"county", "县级"}, {"hospital", "中医医院"}, {"community", "社区卫生服务中心"}, {"township", "乡镇卫生院"}, {"village", "村卫生室"}, {"hall", "中医馆"}}},
 		{"device-kind", "中医诊断设备种类", "本指南", [][2]string{{"tongue-imaging", "舌象采集仪"}, {"face-imaging", "面象采集仪"}, {"pulse", "脉象采集仪"}}},
 		{"constitution-judgement", "体质判定", "ZYYXH/T 157-2009 中医体质分类与判定", [][2]string{{"yes", "是"}, {"basically", "基本是"}, {"inclined", "倾向是"}, {"no", "否"}}},
 		{"ingredient-role", "君臣佐使", "中医方剂配伍通用术语", [][2]string{{"jun", "君"}, {"chen", "臣"}, {"zuo", "佐"}, {"shi", "使"}}},

@@ -75,7 +75,7 @@ func sampleVisit() map[string][]Resource {
 		"tcm-treatment": treatment.Resources(), "tcm-constitution": constitution.Resources(),
 		"tcm-preventive-plan": Plan{Visit: v, Title: "气虚质调养方案", Basis: []string{constitution.ID()}, Measures: []Measure{{"饮食", "益气健脾：山药、莲子、大枣"}, {"运动", "散步、太极、八段锦，忌大汗"}}}.Resources(),
 		"tcm-charge":          charge.Resources(), "tcm-account": invoice[:1], "tcm-invoice": invoice[1:], "tcm-coverage": coverage.Resources(),
-		"tcm-hall":              Organization{Code: hall, Name: "示例镇卫生院中医馆", Level: Hall, Phone: "05300000001", Address: "示例镇中心街1号", Above: "379901"}.Resources(),
+		"tcm-hall":              Organization{Code: hall, Name: "示例镇卫生院中医馆", Level: Township, Phone: "05300000001", Address: "示例镇中心街1号", InCity: "示例市", Area: "示例县", Above: "379901"}.Resources(),
 		"tcm-authority":         Organization{Code: "379901", Name: "示例县卫生健康局", Level: County, Above: "379900"}.Resources(),
 		"tcm-practitioner":      Practitioner{OrgCode: hall, No: "0101", Name: "王示例", Licence: "示例0001", Qualification: "中医执业医师", Renowned: "示例市名中医", School: "示例流派"}.Resources(),
 		"tcm-practitioner-role": Role{OrgCode: hall, StaffNo: "0101", Title: "主治医师", Specialties: []string{"脾胃病", "针灸"}}.Resources(),

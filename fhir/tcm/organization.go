@@ -6,22 +6,28 @@ import (
 	"github.com/qihuang-health/qihuang/fhir"
 )
 
-// The levels of an organisation, codes of [SystemLevel]. Halls hang below a
-// county, counties below a city, cities below the province.
+// The levels of an organisation, codes of [SystemLevel]. Counties hang below a
+// city, cities below the province, and what treats people below a county.
 const (
-	Province = "province"
-	City     = "city"
-	County   = "county"
-	Hall     = "hall"
+	Province  = "province"
+	City      = "city"
+	County    = "county"
+	Hospital  = "hospital"
+	Community = "community"
+	Township  = "township"
+	Village   = "village"
+	Hall      = "hall"
 )
 
-var levelNames = map[string]string{Province: "省级", City: "市级", County: "县级", Hall: "中医馆"}
+var levelNames = map[string]string{Province: "省级", City: "市级", County: "县级", Hospital: "中医医院", Community: "社区卫生服务中心",
+	Township: "乡镇卫生院", Village: "村卫生室", Hall: "中医馆"}
 
 // Organization is a hall or hospital (中医馆/机构), or an authority above halls.
 type Organization struct {
 	Code, Name     string
-	Level          string // Province, City, County, Hall; "" = not said
+	Level          string // Province … Hall; "" = not said
 	Phone, Address string
+	InCity, Area   string // names of the city and of its county or district
 	Above          string // organisation code of the authority, "" = none
 }
 
@@ -32,8 +38,8 @@ func (o Organization) Resources() []Resource {
 	if o.Level != "" {
 		out.Type = []r4.CodeableConcept{conceptValue("", Coding{SystemLevel, o.Level, levelNames[o.Level]})}
 	}
-	if o.Address != "" {
-		out.Address = []r4.Address{{Text: &o.Address}}
+	if o.Address != "" || o.InCity != "" || o.Area != "" {
+		out.Address = []r4.Address{{Text: str(o.Address), City: str(o.InCity), District: str(o.Area)}}
 	}
 	return []Resource{{"Organization", id, out}}
 }
@@ -41,7 +47,8 @@ func (o Organization) Resources() []Resource {
 // ReadOrganization reads one back.
 func ReadOrganization(n fhir.Node) Organization {
 	return Organization{Code: identified(n, SystemOrg), Name: n.Get("name").Str(), Level: coded(n.Get("type").At(0), SystemLevel).Code,
-		Phone: n.Path("telecom", "value").Str(), Address: n.Path("address", "text").Str(), Above: n.Path("partOf", "identifier", "value").Str()}
+		Phone: n.Path("telecom", "value").Str(), Address: n.Path("address", "text").Str(),
+		InCity: n.Path("address", "city").Str(), Area: n.Path("address", "district").Str(), Above: n.Path("partOf", "identifier", "value").Str()}
 }
 
 // Practitioner is a doctor of an organisation.

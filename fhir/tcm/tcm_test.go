@@ -163,7 +163,7 @@ func TestRoundTripCare(t *testing.T) {
 }
 
 func TestRoundTripDirectory(t *testing.T) {
-	o := Organization{Code: "1", Name: "馆", Level: Hall, Phone: "0530", Address: "镇", Above: "379901"}
+	o := Organization{Code: "1", Name: "馆", Level: Hall, Phone: "0530", Address: "镇", InCity: "菏泽市", Area: "牡丹区", Above: "379901"}
 	equal(t, ReadOrganization(build(t, o.Resources())[0]), o)
 	p := Practitioner{OrgCode: "1", No: "2", Name: "王", Licence: "L1", Qualification: "中医执业医师", Renowned: "省名中医", School: "齐鲁"}
 	equal(t, ReadPractitioner(build(t, p.Resources())[0]), p)
