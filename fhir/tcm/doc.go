@@ -66,7 +66,8 @@ const (
 	ExtUnitPrice       = Base + "/StructureDefinition/unit-price"               // Money
 	ExtAmount          = Base + "/StructureDefinition/line-amount"              // Money of one line
 	ExtTotal           = Base + "/StructureDefinition/prescription-amount"      // Money of the whole prescription
-	ExtSpecification   = Base + "/StructureDefinition/medication-specification" // Medication: 规格
+	ExtSpecification   = Base + "/StructureDefinition/medication-specification" // Medication, its ingredient, MedicationRequest: 规格
+	ExtDosageForm      = Base + "/StructureDefinition/dosage-form"              // MedicationRequest: 药物剂型
 	ExtBrewed          = Base + "/StructureDefinition/decocted-by-pharmacy"     // MedicationRequest: 代煎
 	ExtFormula         = Base + "/StructureDefinition/derived-from-formula"     // MedicationRequest, Medication: 所据方剂
 	ExtProcessing      = Base + "/StructureDefinition/ingredient-processing"    // ingredient: 炮制

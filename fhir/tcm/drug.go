@@ -23,6 +23,11 @@ type DrugRequest struct {
 	Code, Name            string
 	Quantity, Unit        string
 	Price, Amount, Dosage string
+
+	Specification  string
+	Dose, DoseUnit string // of one administration
+	Frequency      string // words
+	Route, Form    Coding // CV06.00.102 用药途径, CV08.50.002 药物剂型
 }
 
 // ID is the MedicationRequest's resource id.
@@ -42,9 +47,11 @@ func (d DrugRequest) Resources() []Resource {
 	req.MedicationCodeableConcept = conceptValue(d.Name, Coding{SystemOf("drug", d.OrgCode), d.Code, d.Name})
 	req.Extension = append(req.Extension, moneyExt(ExtUnitPrice, d.Price)...)
 	req.Extension = append(req.Extension, moneyExt(ExtAmount, d.Amount)...)
-	if d.Dosage != "" {
-		req.DosageInstruction = []r4.Dosage{{Text: &d.Dosage}}
+	req.Extension = append(req.Extension, specification(d.Specification)...)
+	if d.Form.Code != "" {
+		req.Extension = append(req.Extension, r4.Extension{Url: ExtDosageForm, ValueCoding: ptr(d.Form.model())})
 	}
+	req.DosageInstruction = dosage(d.Dosage, d.Frequency, d.Route, d.Dose, d.DoseUnit)
 	if d.Quantity != "" {
 		req.DispenseRequest = &r4.MedicationRequestDispenseRequest{Quantity: quantity(d.Quantity, d.Unit)}
 	}
@@ -53,13 +60,17 @@ func (d DrugRequest) Resources() []Resource {
 
 // ReadDrugRequest reads one back. VisitNo and Repeat are not kept in it.
 func ReadDrugRequest(n fhir.Node) DrugRequest {
-	drug, q := n.Get("medicationCodeableConcept"), n.Path("dispenseRequest", "quantity")
+	drug, q, how := n.Get("medicationCodeableConcept"), n.Path("dispenseRequest", "quantity"), n.Get("dosageInstruction").At(0)
+	dose := how.Path("doseAndRate", "doseQuantity")
 	return DrugRequest{Visit: requestVisit(n), No: n.Path("groupIdentifier", "value").Str(),
 		Category: coded(n.Get("category").At(0), SystemCategory).Code, Total: moneyOf(n, ExtTotal),
 		Cancelled: n.Get("status").Str() == "cancelled",
 		Code:      drug.Path("coding", "code").Str(), Name: drug.Get("text").Str(),
 		Quantity: q.Get("value").Str(), Unit: q.Get("unit").Str(),
-		Price: moneyOf(n, ExtUnitPrice), Amount: moneyOf(n, ExtAmount), Dosage: n.Path("dosageInstruction", "text").Str()}
+		Price: moneyOf(n, ExtUnitPrice), Amount: moneyOf(n, ExtAmount), Dosage: how.Get("text").Str(),
+		Specification: extension(n, ExtSpecification).Get("valueString").Str(), Dose: dose.Get("value").Str(), DoseUnit: dose.Get("unit").Str(),
+		Frequency: how.Path("timing", "code", "text").Str(), Route: codingOf(how.Path("route", "coding").At(0)),
+		Form: codingOf(extension(n, ExtDosageForm).Get("valueCoding"))}
 }
 
 // Drug is an entry of an organisation's drug dictionary (药品目录).
@@ -79,9 +90,7 @@ func (d Drug) Resources() []Resource {
 	med := r4.Medication{Id: &id, Status: &status, Code: concept(d.Name, Coding{SystemOf("drug", d.OrgCode), d.Code, d.Name}),
 		Identifier: identifier("", SystemOf("drug", d.OrgCode), d.Code)}
 	med.Identifier[0].Assigner = orgRef(d.OrgCode, "")
-	if d.Specification != "" {
-		med.Extension = []r4.Extension{{Url: ExtSpecification, ValueString: &d.Specification}}
-	}
+	med.Extension = specification(d.Specification)
 	return []Resource{{"Medication", id, med}}
 }
 

@@ -36,6 +36,7 @@ type HerbalPrescription struct {
 	Usage     string   // 煎服法, words
 	Frequency string   // words
 	Route     Coding   // 用药途径, CV06.00.102
+	Form      Coding   // 药物剂型, CV08.50.002
 	Amount    string   // money of the whole prescription, decimal text
 	Reasons   []string // Condition ids: 病名, 证候
 	Cancelled bool
@@ -54,6 +55,8 @@ type Ingredient struct {
 	Note       string // 脚注: 先煎, 后下, 擘 …
 	Processing string // 炮制
 	Role       string // 君臣佐使: a code of [SystemRole]
+
+	Specification string // 规格
 }
 
 // ID is the id of the MedicationRequest and of its Medication.
@@ -77,17 +80,11 @@ func (p HerbalPrescription) Resources() []Resource {
 	for _, id := range p.Reasons {
 		req.ReasonReference = append(req.ReasonReference, must(ref("Condition", id, "")))
 	}
-	if p.Usage != "" || p.Frequency != "" || p.Route != (Coding{}) {
-		d := r4.Dosage{Text: str(p.Usage), Route: concept("", p.Route)}
-		if p.Frequency != "" {
-			d.Timing = &r4.Timing{Code: concept(p.Frequency)}
-		}
-		req.DosageInstruction = []r4.Dosage{d}
-	}
+	req.DosageInstruction = dosage(p.Usage, p.Frequency, p.Route, "", "")
 	if p.Doses != "" {
 		req.DispenseRequest = &r4.MedicationRequestDispenseRequest{Quantity: quantity(p.Doses, doseUnit)}
 	}
-	med := r4.Medication{Id: &id, Status: ptr("active"), Code: concept(p.Formula), Form: concept(categoryNames[p.Category]),
+	med := r4.Medication{Id: &id, Status: ptr("active"), Code: concept(p.Formula), Form: concept(categoryNames[p.Category], p.Form),
 		Identifier: identifier("", SystemOf("prescription", p.OrgCode), p.No)}
 	if med.Code == nil {
 		med.Code = concept(categoryNames[p.Category] + "处方")
@@ -96,6 +93,21 @@ func (p HerbalPrescription) Resources() []Resource {
 		med.Ingredient = append(med.Ingredient, it.model(p.OrgCode))
 	}
 	return []Resource{{"MedicationRequest", id, req}, {"Medication", id, med}}
+}
+
+// dosage is nil when nothing is said.
+func dosage(text, frequency string, route Coding, dose, unit string) []r4.Dosage {
+	d := r4.Dosage{Text: str(text), Route: concept("", route)}
+	if frequency != "" {
+		d.Timing = &r4.Timing{Code: concept(frequency)}
+	}
+	if q := quantity(dose, unit); q != nil {
+		d.DoseAndRate = []r4.DosageDoseAndRate{{DoseQuantity: q}}
+	}
+	if d.Text == nil && d.Route == nil && d.Timing == nil && d.DoseAndRate == nil {
+		return nil
+	}
+	return []r4.Dosage{d}
 }
 
 func requestStatus(cancelled bool) string {
@@ -138,7 +150,15 @@ func (it Ingredient) model(orgCode string) r4.MedicationIngredient {
 	}
 	out.Extension = append(out.Extension, moneyExt(ExtUnitPrice, it.Price)...)
 	out.Extension = append(out.Extension, moneyExt(ExtAmount, it.Amount)...)
+	out.Extension = append(out.Extension, specification(it.Specification)...)
 	return out
+}
+
+func specification(text string) []r4.Extension {
+	if text == "" {
+		return nil
+	}
+	return []r4.Extension{{Url: ExtSpecification, ValueString: &text}}
 }
 
 // roleNames are 君臣佐使, codes of [SystemRole].
@@ -176,7 +196,8 @@ func ReadHerbalPrescription(request, medication fhir.Node) HerbalPrescription {
 		Amount:    moneyOf(request, ExtTotal), Cancelled: request.Get("status").Str() == "cancelled",
 		Brewed: extension(request, ExtBrewed).Get("valueBoolean").Str() == "true",
 		Origin: codingOf(extension(request, ExtFormula).Path("valueCodeableConcept", "coding").At(0)),
-		Route:  codingOf(request.Path("dosageInstruction", "route", "coding").At(0))}
+		Route:  codingOf(request.Path("dosageInstruction", "route", "coding").At(0)),
+		Form:   codingOf(medication.Path("form", "coding").At(0))}
 	for r := range request.Get("reasonReference").Children() {
 		p.Reasons = append(p.Reasons, refID(r, "Condition"))
 	}
@@ -201,7 +222,7 @@ func readIngredient(n fhir.Node) Ingredient {
 		Quantity: extension(n, ExtTotalQuantity).Path("valueQuantity", "value").Str(),
 		Price:    moneyOf(n, ExtUnitPrice), Amount: moneyOf(n, ExtAmount),
 		Note: extension(n, ExtFootnote).Get("valueString").Str(), Processing: extension(n, ExtProcessing).Get("valueString").Str(),
-		Role: extension(n, ExtRole).Path("valueCoding", "code").Str()}
+		Role: extension(n, ExtRole).Path("valueCoding", "code").Str(), Specification: extension(n, ExtSpecification).Get("valueString").Str()}
 	if it.Unit == "" {
 		it.Unit = extension(n, ExtTotalQuantity).Path("valueQuantity", "unit").Str()
 	}

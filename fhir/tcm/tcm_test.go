@@ -99,9 +99,9 @@ func TestRoundTripDiagnosis(t *testing.T) {
 
 func TestRoundTripPrescriptions(t *testing.T) {
 	p := HerbalPrescription{Visit: visit, No: "C880001", Category: Decoction, Formula: "桂枝汤", Doses: "3",
-		Usage: "水煎400ml", Frequency: "bid", Amount: "21.26", Cancelled: true, Items: []Ingredient{
+		Usage: "水煎400ml", Frequency: "bid", Route: Coding{"urn:oid:2.16.156.10011.2.3.1.158", "1", "口服"}, Form: Coding{"urn:oid:2.16.156.10011.2.3.1.211", "43", "饮片"}, Amount: "21.26", Cancelled: true, Items: []Ingredient{
 			{Code: "5045", Name: "桂枝", Dose: "9", Unit: "g", Quantity: "27", Price: "0.245", Amount: "6.62"},
-			{Code: "5075", Name: "生姜", Dose: "9", Unit: "g", Note: "后下，擘"}, {Name: "大枣", Unit: ""}}}
+			{Code: "5075", Name: "生姜", Dose: "9", Unit: "g", Note: "后下，擘", Specification: "1g"}, {Name: "大枣", Unit: ""}}}
 	nodes := build(t, p.Resources())
 	equal(t, ReadHerbalPrescription(nodes[0], nodes[1]), p)
 	if nodes[0].Get("id").Str() != nodes[1].Get("id").Str() {
@@ -114,7 +114,8 @@ func TestRoundTripPrescriptions(t *testing.T) {
 		t.Errorf("后下 is coded %q", m)
 	}
 	d := DrugRequest{Visit: visit, No: "W1", Category: Patent, Total: "18.5", Code: "9001", Name: "感冒清热颗粒", Quantity: "1",
-		Unit: "盒", Price: "18.5", Amount: "18.5", Dosage: "口服"}
+		Unit: "盒", Price: "18.5", Amount: "18.5", Dosage: "口服", Specification: "12g*10", Dose: "12", DoseUnit: "g", Frequency: "bid",
+		Route: Coding{"urn:oid:2.16.156.10011.2.3.1.158", "1", "口服"}, Form: Coding{"urn:oid:2.16.156.10011.2.3.1.211", "12", "颗粒剂"}}
 	equal(t, ReadDrugRequest(build(t, d.Resources())[0]), d)
 	x := Drug{OrgCode: "370000000001", Code: "5084", Name: "白芍", Specification: "1g", Inactive: true}
 	equal(t, ReadDrug(build(t, x.Resources())[0]), x)
