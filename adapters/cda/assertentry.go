@@ -186,12 +186,11 @@ func assertFormat(k *checking, r *compiled, e *Entry) {
 func Fits(format, value string) bool {
 	rest := strings.TrimLeft(format, "AN")
 	kind := format[:len(format)-len(rest)]
-	rest, decimals, hasDecimals := strings.Cut(rest, ",")
-	i := strings.LastIndex(rest, "..")
-	most, err := strconv.Atoi(rest[max(i+2, 0):])
-	if i < 0 {
-		most, err = strconv.Atoi(rest)
+	length, decimals, hasDecimals := strings.Cut(rest, ",")
+	if i := strings.LastIndex(length, ".."); i >= 0 {
+		length = length[i+2:]
 	}
+	most, err := strconv.Atoi(length)
 	if kind == "" || err != nil {
 		return true
 	}

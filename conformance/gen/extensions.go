@@ -20,6 +20,7 @@ func guideExtensions() []*structure {
 		extensionDef("line-amount", "本行金额", "Money", []string{"Medication.ingredient", "MedicationRequest", "Procedure"}),
 		extensionDef("prescription-amount", "整张处方金额", "Money", []string{"MedicationRequest"}),
 		extensionDef("medication-specification", "规格", "string", []string{"Medication", "Medication.ingredient", "MedicationRequest"}),
+		extensionDef("document-set", "共享文档的版本集合标识（setId）", "Identifier", []string{"Composition"}),
 		extensionDef("dosage-form", "药物剂型（CV08.50.002）", "Coding", []string{"MedicationRequest"}),
 		extensionDef("decocted-by-pharmacy", "代煎", "boolean", []string{"MedicationRequest"}),
 		extensionDef("derived-from-formula", "所据方剂（SZJG/T 38.2、《伤寒论》）", "CodeableConcept", []string{"MedicationRequest", "Medication"}, local("preferred", "formula")),

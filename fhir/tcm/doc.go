@@ -67,6 +67,7 @@ const (
 	ExtAmount          = Base + "/StructureDefinition/line-amount"              // Money of one line
 	ExtTotal           = Base + "/StructureDefinition/prescription-amount"      // Money of the whole prescription
 	ExtSpecification   = Base + "/StructureDefinition/medication-specification" // Medication, its ingredient, MedicationRequest: 规格
+	ExtDocumentSet     = Base + "/StructureDefinition/document-set"             // Composition: setId of a shared document
 	ExtDosageForm      = Base + "/StructureDefinition/dosage-form"              // MedicationRequest: 药物剂型
 	ExtBrewed          = Base + "/StructureDefinition/decocted-by-pharmacy"     // MedicationRequest: 代煎
 	ExtFormula         = Base + "/StructureDefinition/derived-from-formula"     // MedicationRequest, Medication: 所据方剂
