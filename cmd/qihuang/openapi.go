@@ -6,6 +6,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/qihuang-health/qihuang/adapters/cda/intake"
 	"github.com/qihuang-health/qihuang/adapters/his"
 	"github.com/qihuang-health/qihuang/apps/console"
 	"github.com/qihuang-health/qihuang/fhir/openapi"
@@ -18,6 +19,7 @@ func openAPI(s *server.Server) gin.HandlerFunc {
 	doc := sync.OnceValues(func() ([]byte, error) {
 		b := openapi.New("岐黄 省级中医馆数据中心", version)
 		b.AddPaths(his.OpenAPI())
+		b.AddPaths(intake.OpenAPI())
 		b.AddPaths(console.OpenAPI())
 		ok := func(text string) map[string]openapi.Response {
 			return map[string]openapi.Response{"200": {Description: text}}

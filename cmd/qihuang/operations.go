@@ -42,7 +42,7 @@ func (h *hub) operations(v *validate.Validator) ([]server.Operation, error) {
 		Reindex:    func(ctx context.Context, progress func(int64)) error { return h.store.Reindex(ctx, nil, progress) }})...)
 	ops = append(append(ops, bulk.ExportOperations(bulk.Dir(h.dir("export")))...), bulk.ImportOperation())
 	ops = append(ops, h.subscriptions.Operations()...)
-	return append(ops, h.measures.Operation(h.warehouse, h.clock.Now)), nil
+	return h.documentOperations(append(ops, h.measures.Operation(h.warehouse, h.clock.Now)))
 }
 
 // resolver finds what references in FHIRPath point to in the repository.

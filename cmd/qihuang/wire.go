@@ -54,6 +54,7 @@ type hub struct {
 
 	knowledge
 	validator *validate.Validator
+	documents documents
 
 	parameters offer.Keeper
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -69,8 +68,13 @@ func (s *Server) readBody(c *gin.Context, req *Request, mem *budget) error {
 	}
 	_ = rc.SetReadDeadline(time.Time{})
 	req.Body = body
+	op := s.operationOf(req)
+	if header := r.Header.Get("Content-Type"); op.speaks(header) {
+		req.MediaType = header
+		return nil
+	}
 	req.MediaType, err = mediaType(r.Header.Get("Content-Type"), body)
-	if err != nil || len(body) == 0 {
+	if err != nil || len(body) == 0 || op.speaks(req.MediaType) {
 		return err
 	}
 	return s.decode(req)
@@ -156,9 +160,6 @@ func mediaType(header string, body []byte) (string, error) {
 // decode turns XML into JSON, wraps native content sent to Binary, and refuses
 // media types no interaction takes.
 func (s *Server) decode(req *Request) (err error) {
-	if op := s.operationOf(req); op != nil && slices.Contains(op.Media, req.MediaType) {
-		return nil
-	}
 	switch kind := mediaKind(req.MediaType); {
 	case kind == 'j', req.MediaType == mimePatch, req.MediaType == mimeLines && req.Shape == SystemOperation, req.MediaType == mimeForm && takesForm(req):
 		return nil

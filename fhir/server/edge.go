@@ -105,7 +105,7 @@ func (s *Server) read(c *gin.Context, req *Request, mem *budget) (err error) {
 	if req.Format, err = negotiate(req.Param("_format"), req.Param("_pretty"), h.Get("Accept")); unknown != nil {
 		return unknown // in the format asked for, if there is one
 	}
-	if op := s.operationOf(req); err != nil && (op == nil || !op.Formats) {
+	if op := s.operationOf(req); err != nil && (op == nil || !op.Formats && !op.speaks(req.Param("_format"))) {
 		return err
 	}
 	if v := h.Get(headerOffset); v != "" {

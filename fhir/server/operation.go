@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir/outcome"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -19,9 +20,16 @@ type Operation struct {
 	Instances  []string // offered on resources of these types; nil = none, {"*"} = all
 	Changes    bool     // changes state: POST only
 	Formats    bool     // answers in formats of its own: _format and Accept are its to read
-	Media      []string // media types of bodies it takes besides FHIR's
+	Media      []string // media types and words of _format that it takes and gives beside FHIR's; such bodies reach it as sent
 	Async      bool     // answers Prefer: respond-async itself
 	Run        func(ctx context.Context, s *Server, r *Request) (*Reply, error)
+}
+
+// speaks reports whether a media type or a word of _format is one of the
+// operation's own.
+func (o *Operation) speaks(media string) bool {
+	base, _, _ := strings.Cut(strings.ToLower(media), ";")
+	return o != nil && slices.Contains(o.Media, strings.TrimSpace(base))
 }
 
 // ofTypes reports whether an operation is offered on a type that is no resource

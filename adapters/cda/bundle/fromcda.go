@@ -20,6 +20,17 @@ type Result struct {
 // stated) and maps it. A document that breaks a fatal rule is fault.Invalid with
 // every finding; others come with their findings as issues.
 func (m *Mapper) FromCDA(data []byte, charset string) (*Result, error) {
+	r, err := m.Read(data, charset)
+	if err != nil {
+		return nil, err
+	}
+	m.Build(r)
+	return r, nil
+}
+
+// Read is the first half of FromCDA: the facts. A caller that knows more (whose
+// visit it is) may put it into them before Build.
+func (m *Mapper) Read(data []byte, charset string) (*Result, error) {
 	d, issues, err := cda.Read(data, charset)
 	if err != nil {
 		return nil, err
@@ -29,8 +40,13 @@ func (m *Mapper) FromCDA(data []byte, charset string) (*Result, error) {
 		return nil, fault.New(fault.Invalid, "%s", bad.TextEN).With(worstFirst(issues)...)
 	}
 	facts, notes := m.absorb(d, m.checker.Template(d))
-	resources, more := m.build(facts)
-	return &Result{Facts: facts, Resources: resources, Issues: append(append(issues, notes.issues...), more.issues...)}, nil
+	return &Result{Facts: facts, Issues: append(issues, notes.issues...)}, nil
+}
+
+// Build makes the resources of what was read.
+func (m *Mapper) Build(r *Result) {
+	resources, notes := m.build(r.Facts)
+	r.Resources, r.Issues = resources, append(r.Issues, notes.issues...)
 }
 
 // worstFirst puts the fatal findings before the others.
