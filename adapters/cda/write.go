@@ -154,7 +154,9 @@ func (w *writer) inside(c Code) {
 
 func (w *writer) organization(o Organization) {
 	w.id("id", o.ID)
-	w.text("name", o.Name)
+	if o.Name != "" {
+		w.text("name", o.Name)
+	}
 }
 
 func (w *writer) patient(p *Patient) {

@@ -85,6 +85,9 @@ func readEntry(b *strings.Builder, e *cda.Entry) {
 		b.WriteString("（" + e.Text + "）")
 	}
 	for i := range e.Parts {
+		if v := readable(e.Parts[i].Value); v != "" && e.Value.Type == "ST" && strings.Contains(e.Value.Text, v) {
+			continue // the whole says it already
+		}
 		b.WriteString("；")
 		readEntry(b, &e.Parts[i])
 	}
@@ -152,6 +155,10 @@ func (c *composing) observe(de, name string, v cda.Value) cda.Entry {
 	}
 	return e
 }
+
+// recordFacts are the texts of the record in the order of a record.
+var recordFacts = []string{"record.chiefComplaint", "record.presentIllness", "record.pastHistory", "record.allergyHistory",
+	"record.personalHistory", "record.familyHistory", "record.physicalExam", "record.advice"}
 
 // records are the texts of the record by their fact.
 var records = map[string]func(r *tcm.Record) *string{

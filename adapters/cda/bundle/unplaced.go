@@ -20,12 +20,17 @@ func (c *composing) foreign(d *cda.Document) {
 
 // unplaced names every fact that the template has no place for.
 func (c *composing) unplaced() {
+	said := map[string]bool{} // one finding for the like
 	say := func(expression, what string) {
+		if said[what] {
+			return
+		}
+		said[what] = true
 		c.add("warning", "cda-unplaced", expression, what+" 在 "+c.template.Code+" "+c.template.Title+" 中没有位置，未写入",
 			"this has no place in "+c.template.Code+" and was not written")
 	}
-	for fact, get := range records {
-		if *get(&c.Record) != "" && !c.used[fact] {
+	for _, fact := range recordFacts {
+		if *records[fact](&c.Record) != "" && !c.used[fact] {
 			say("Composition.section", recordNames[fact])
 		}
 	}
