@@ -241,6 +241,14 @@ func (a *absorbing) take(e, parent *cda.Entry) bool {
 		return e.Value.Text == a.facts.Doctor.Name
 	case "findings":
 		return a.finding(e)
+	case "principles":
+		return a.principle(e)
+	case "differentiation.summary":
+		if e.Value.Type != "ST" || e.Value.Text == "" || a.facts.Reasoning.Summary != "" {
+			return false
+		}
+		a.facts.Reasoning.Summary = e.Value.Text
+		return true
 	case "prescription.amount":
 		a.total = e.Value.Text
 		return isNumber(e.Value.Text)

@@ -21,10 +21,37 @@ func (a *absorbing) finding(e *cda.Entry) bool {
 			continue
 		}
 		took = true
-		a.facts.Findings = append(a.facts.Findings, tcm.Finding{Kind: examinations[i].kind, Text: p.Value.Text})
+		f := tcm.Finding{Kind: examinations[i].kind, Text: p.Value.Text}
+		for _, term := range p.Parts {
+			one := tcm.Term{Part: term.Qualifier, Text: term.Value.Text}
+			if one.Part == examinations[i].name {
+				one.Part = ""
+			}
+			f.Terms = append(f.Terms, one)
+		}
+		if f.Terms != nil && termWords(f.Terms) == f.Text {
+			f.Text = ""
+		}
+		a.facts.Findings = append(a.facts.Findings, f)
 	}
 	e.Parts = rest
 	return took
+}
+
+// principle reads one 治则治法: words, or a code.
+func (a *absorbing) principle(e *cda.Entry) bool {
+	p := tcm.Coding{Display: e.Value.Text}
+	if e.Value.Type == "CD" {
+		if p = local(e.Value.Code); e.Value.Code.Code != "" {
+			p = codingOf(e.Value.Code)
+		}
+		p.Display = first(p.Display, words(e.Value.Code))
+	}
+	if p == (tcm.Coding{}) {
+		return false
+	}
+	a.facts.Record.Principles = append(a.facts.Record.Principles, p)
+	return true
 }
 
 // diagnosis reads a coded diagnosis, or the name of one.

@@ -116,6 +116,7 @@ func (b *building) orders() {
 			b.part(r)
 		}
 	}
+	b.reasoning()
 	no := b.Facts.Encounter.VisitNo
 	for _, p := range b.Herbal {
 		p.Visit, p.VisitNo = b.visit, no
@@ -143,6 +144,26 @@ func (b *building) orders() {
 		seen["c|"+c.No]++
 		b.part(c.Resources()[0])
 	}
+}
+
+// reasoning writes the differentiation, if the document told of it.
+func (b *building) reasoning() {
+	d := b.Reasoning
+	if d.Summary == "" {
+		return
+	}
+	d.Visit = b.visit
+	for _, f := range b.Findings {
+		f.Visit = b.visit
+		d.Findings = append(d.Findings, f.ID())
+	}
+	for i := range b.Diagnoses {
+		if x := &b.Diagnoses[i]; x.Syndrome != (tcm.Coding{}) {
+			d.SyndromeIDs = append(d.SyndromeIDs, x.ID(tcm.Syndrome))
+		}
+	}
+	b.out = append(b.out, d.Resources()...)
+	b.entry(cda.Section{Title: "诊断", Code: cda.Code{Code: "29548-5", Display: "Diagnosis"}}, "ClinicalImpression/"+d.ID())
 }
 
 // elements writes the data elements as Observations, in their sections.
@@ -192,7 +213,7 @@ func (b *building) composition() tcm.Resource {
 	f := b.Facts
 	rec := f.Record
 	rec.Visit = b.visit
-	rec.Visit.OrgCode = f.Organization.Code
+	rec.Visit.OrgCode, rec.VisitType = f.Organization.Code, f.Encounter.VisitType
 	r := rec.Resources()[0]
 	m := r.Model.(r4.Composition)
 	r.ID = CompositionID(f.Organization.Code, f.DocID)

@@ -48,9 +48,18 @@ func (c *composing) findings(t *cda.ElementTemplate) []cda.Entry {
 			if f.Kind != x.kind {
 				continue
 			}
-			whole = append(whole, x.name+"："+f.Text)
-			p := c.observe(t.DE, t.Name, cda.Value{Type: "ST", Text: f.Text})
+			text := f.Text
+			if text == "" {
+				text = termWords(f.Terms)
+			}
+			whole = append(whole, x.name+"："+text)
+			p := c.observe(t.DE, t.Name, cda.Value{Type: "ST", Text: text})
 			p.Qualifier = x.name
+			for _, term := range f.Terms {
+				one := c.observe(t.DE, t.Name, cda.Value{Type: "ST", Text: term.Text})
+				one.Qualifier = first(term.Part, x.name)
+				p.Parts = append(p.Parts, one)
+			}
 			parts = append(parts, p)
 			c.used["finding:"+itoa(i)] = true
 		}
@@ -61,6 +70,38 @@ func (c *composing) findings(t *cda.ElementTemplate) []cda.Entry {
 	e := c.observe(t.DE, t.Name, cda.Value{Type: "ST", Text: strings.Join(whole, "；")})
 	e.Parts = parts
 	return []cda.Entry{e}
+}
+
+// termWords is a finding's coded terms as text.
+func termWords(terms []tcm.Term) string {
+	words := make([]string, len(terms))
+	for i, t := range terms {
+		words[i] = t.Text
+	}
+	return strings.Join(words, "，")
+}
+
+// principles writes 治则治法, one entry each; a code of GB/T 16751.3 has no object
+// identifier and stands as translation.
+func (c *composing) principles(t *cda.ElementTemplate) []cda.Entry {
+	var out []cda.Entry
+	for _, p := range c.Record.Principles {
+		v := cda.Value{Type: "ST", Text: p.Display}
+		if p.Code != "" {
+			v = cda.Value{Type: "CD", Code: c.code(p)}
+		}
+		out = append(out, c.observe(t.DE, t.Name, v))
+	}
+	c.used["principles"] = true
+	return out
+}
+
+func (c *composing) reasoning(t *cda.ElementTemplate) []cda.Entry {
+	c.used["reasoning"] = true
+	if c.Reasoning.Summary == "" {
+		return nil
+	}
+	return []cda.Entry{c.observe(t.DE, t.Name, cda.Value{Type: "ST", Text: c.Reasoning.Summary})}
 }
 
 // diagnosis writes the diagnoses of the element's kind. An id of the document

@@ -192,6 +192,10 @@ func (c *composing) factEntries(fact string, t *cda.ElementTemplate) []cda.Entry
 		return c.insurance(t)
 	case "findings":
 		return c.findings(t)
+	case "principles":
+		return c.principles(t)
+	case "differentiation.summary":
+		return c.reasoning(t)
 	case "diagnosis.western", "diagnosis.tcm":
 		return c.diagnosis(t)
 	case "diagnosis.westernName", "diagnosis.tcmName":

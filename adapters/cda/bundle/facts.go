@@ -85,6 +85,7 @@ type Facts struct {
 	Signers      []cda.Signer
 
 	Diagnoses  []tcm.Diagnosis
+	Reasoning  tcm.Differentiation
 	Coded      []Coded
 	Findings   []tcm.Finding
 	Herbal     []tcm.HerbalPrescription

@@ -214,6 +214,8 @@ func (g *gathering) clinical(list []fhir.Node) {
 			}
 		case "Observation":
 			g.observation(r)
+		case "ClinicalImpression":
+			f.Reasoning = tcm.ReadDifferentiation(r)
 		case "MedicationRequest":
 			g.prescription(r)
 		case "Procedure":
@@ -316,8 +318,9 @@ func (g *gathering) complete(root fhir.Node) error {
 		f.Doctor.Name = first(f.Doctor.Name, first(f.Encounter.DoctorName, f.Record.DoctorName))
 	}
 	f.Doctor.OrgCode = first(f.Doctor.OrgCode, f.Organization.Code)
-	if f.Encounter.VisitNo == "" {
-		f.Encounter.VisitNo = f.Record.VisitNo
+	f.Encounter.VisitNo, f.Encounter.VisitType = first(f.Encounter.VisitNo, f.Record.VisitNo), first(f.Encounter.VisitType, f.Record.VisitType)
+	if f.Record.Principles == nil {
+		f.Record.Principles = f.Reasoning.Principles
 	}
 	f.Time = first(f.Time, f.Encounter.Start)
 	for i := range f.Herbal {

@@ -49,6 +49,14 @@ func (c *composing) unplaced() {
 			say("Observation/"+c.Findings[i].ID(), "四诊")
 		}
 	}
+	if len(c.Record.Principles) > 0 && !c.used["principles"] {
+		say("Composition.extension", "治则治法")
+	}
+	if r := &c.Reasoning; r.Summary != "" && !c.used["reasoning"] {
+		say("ClinicalImpression.summary", "辨证依据")
+	} else if r.Mechanism != "" || len(r.Elements) > 0 {
+		say("ClinicalImpression.finding", "辨证要素（病因、病性、病位、病势、病机）")
+	}
 	c.unplacedDiagnoses(say)
 	c.unplacedOrders(say)
 	for i := range c.Texts {
@@ -76,6 +84,28 @@ func (c *composing) unplacedDiagnoses(say func(expression, what string)) {
 	}
 }
 
+// unplacedHerbs names what C0005 does not hold of a herbal prescription.
+func (c *composing) unplacedHerbs(p *tcm.HerbalPrescription, say func(expression, what string)) {
+	at := "Medication/" + p.ID() + ".ingredient"
+	for _, it := range p.Items {
+		if it.Price != "" || it.Amount != "" {
+			say(at, "药味单价与金额")
+		}
+		if it.Processing != "" {
+			say(at, "炮制")
+		}
+		if it.Role != "" {
+			say(at, "君臣佐使")
+		}
+	}
+	if p.Brewed {
+		say("MedicationRequest/"+p.ID(), "代煎")
+	}
+	if p.Origin.Code != "" {
+		say("MedicationRequest/"+p.ID(), "所据方剂代码")
+	}
+}
+
 // factPlace is the template's element for a fact, nil if it has none.
 func (c *composing) factPlace(fact string) *cda.ElementTemplate {
 	for _, e := range c.template.Elements() {
@@ -100,12 +130,7 @@ func (c *composing) unplacedOrders(say func(expression, what string)) {
 			say("MedicationRequest/"+p.ID(), "中药处方 "+p.No+words)
 			continue
 		}
-		for _, it := range p.Items {
-			if it.Price != "" || it.Amount != "" {
-				say("Medication/"+p.ID()+".ingredient", "药味单价与金额")
-				break
-			}
-		}
+		c.unplacedHerbs(p, say)
 	}
 	for i := range c.Facts.Drugs {
 		d := &c.Facts.Drugs[i]
@@ -120,8 +145,8 @@ func (c *composing) unplacedOrders(say func(expression, what string)) {
 		switch {
 		case !c.used["treatment:"+itoa(i)]:
 			say("Procedure/"+x.ID(), "治疗项目"+words)
-		case x.Code != "" || x.Price != "" || x.Amount != "":
-			say("Procedure/"+x.ID(), "治疗项目的院内编码、单价与金额")
+		case x.Code != "" || x.Price != "" || x.Amount != "" || len(x.Acupoints) > 0:
+			say("Procedure/"+x.ID(), "治疗项目的院内编码、腧穴、单价与金额")
 		}
 	}
 	for i := range c.Charges {
