@@ -45,9 +45,27 @@ type Inbound interface {
 type Sink interface {
 	// Handle gives m its effect. A fault of kind Invalid, NotFound, Conflict,
 	// Precondition or Unsupported sends m to the dead letters; Unavailable,
-	// Busy and Internal are tried again.
+	// Busy and Internal are tried again; a *Later parks it.
 	Handle(ctx context.Context, m *Message) error
 }
+
+// Later is a sink's answer for a message whose effect needs somebody who is
+// away: it waits aside, with what follows it for the same patient, and the
+// others go on.
+type Later struct {
+	After time.Duration // when to try again
+	Cause error
+}
+
+// Error tells the cause.
+func (l *Later) Error() string { return l.Cause.Error() }
+
+// Unwrap returns the cause.
+func (l *Later) Unwrap() error { return l.Cause }
+
+// HeadCopyOf is the header of an edited copy: the id of the dead letter that it
+// mends. When the copy takes effect the original leaves the dead letters.
+const HeadCopyOf = "copy-of"
 
 // DeadLetter is a message that could not take effect, kept for repair.
 type DeadLetter struct {
@@ -58,13 +76,18 @@ type DeadLetter struct {
 	Location string    // place in the message: FHIRPath, XPath, row/column, line:col
 	Map      string    // name@version of the map that refused it; may be empty
 	Attempts int
+	Until    time.Time // parked: to be tried again by the hub itself then; zero = a person must look
 }
+
+// Parked reports whether the hub itself will try again.
+func (d *DeadLetter) Parked() bool { return !d.Until.IsZero() }
 
 // DeadLetters keeps refused messages.
 type DeadLetters interface {
 	// Put keeps d durably; the same ID again replaces it.
 	Put(ctx context.Context, d *DeadLetter) error
 	// List returns the newest first, at most limit, and how many there are.
+	// Parked ones are not among them.
 	List(ctx context.Context, limit int) (items []*DeadLetter, total int, err error)
 	// Get returns one; fault.NotFound.
 	Get(ctx context.Context, id string) (*DeadLetter, error)

@@ -45,6 +45,7 @@ const (
 	tabFacts = 'l'
 	tabBody  = 'b'
 	tabOrder = 'o'
+	tabPark  = 'p' // parked letters: id → ordering key of the message
 )
 
 const headLetter = "letter" // the letter's facts as JSON; absent in a resolution
@@ -60,6 +61,7 @@ type Letters struct {
 	next  int64 // first offset of the topic not in the index
 	total int
 	moved chan struct{}
+	lot   lot
 }
 
 // Open opens the index. Close it after Run has returned.
@@ -75,10 +77,13 @@ func Open(ctx context.Context, cfg Config, cluster *kafka.Cluster, logger *slog.
 	if err != nil {
 		return nil, fmt.Errorf("open dead letters %s: %w", cfg.Dir, err)
 	}
-	l := &Letters{cluster: cluster, producer: producer, db: db, logger: logger, moved: make(chan struct{})}
+	l := &Letters{cluster: cluster, producer: producer, db: db, logger: logger, moved: make(chan struct{}), lot: lot{keys: map[string][]string{}}}
 	state, err := l.get([]byte{tabState})
 	if err == nil && len(state) == 16 {
 		l.next, l.total = int64(binary.BigEndian.Uint64(state)), int(binary.BigEndian.Uint64(state[8:]))
+	}
+	if err == nil {
+		err = l.openLot()
 	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -107,18 +112,24 @@ func (l *Letters) apply(r kafka.Record) error {
 		return err
 	}
 	if old != nil {
-		total--
-		if err := errors.Join(b.Delete(orderKey(old), nil), b.Delete(rowKey(tabFacts, id), nil), b.Delete(rowKey(tabBody, id), nil)); err != nil {
+		if !old.Parked() {
+			total--
+		}
+		if err := errors.Join(b.Delete(placeKey(old), nil), b.Delete(rowKey(tabFacts, id), nil), b.Delete(rowKey(tabBody, id), nil)); err != nil {
 			return err
 		}
 	}
+	var fresh *pipeline.DeadLetter
 	if text := r.Header(headLetter); text != "" {
 		var d pipeline.DeadLetter
 		if err := json.Unmarshal([]byte(text), &d); err != nil || d.Message == nil {
 			l.logger.Error("unreadable dead letter", "offset", r.Offset, "error", err)
 		} else {
-			total++
-			if err := errors.Join(b.Set(rowKey(tabFacts, id), []byte(text), nil), b.Set(rowKey(tabBody, id), r.Value, nil), b.Set(orderKey(&d), nil, nil)); err != nil {
+			fresh = &d
+			if !d.Parked() {
+				total++
+			}
+			if err := errors.Join(b.Set(rowKey(tabFacts, id), []byte(text), nil), b.Set(rowKey(tabBody, id), r.Value, nil), b.Set(placeKey(&d), []byte(d.Message.Key), nil)); err != nil {
 				return err
 			}
 		}
@@ -130,6 +141,7 @@ func (l *Letters) apply(r kafka.Record) error {
 	if err := b.Commit(pebble.NoSync); err != nil { // the topic holds it
 		return err
 	}
+	l.lot.change(old, fresh)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.next, l.total = r.Offset+1, total
@@ -255,7 +267,11 @@ func facts(r pebble.Reader, id string) (*pipeline.DeadLetter, error) {
 
 func rowKey(tab byte, id string) []byte { return append([]byte{tab}, id...) }
 
-func orderKey(d *pipeline.DeadLetter) []byte {
+// placeKey is the letter's row in the list for people, or among the parked.
+func placeKey(d *pipeline.DeadLetter) []byte {
+	if d.Parked() {
+		return rowKey(tabPark, d.ID)
+	}
 	key := binary.BigEndian.AppendUint64([]byte{tabOrder}, math.MaxUint64-uint64(d.Time.UnixNano()))
 	return append(key, d.ID...)
 }

@@ -17,6 +17,7 @@ const (
 	Done    State = "done"    // took effect
 	Repeat  State = "repeat"  // the same message took effect before
 	Dead    State = "dead"    // refused, among the dead letters
+	Parked  State = "parked"  // waits aside until its source goes on or its partner is back
 )
 
 // Fate is what became of one message. It holds no health data.

@@ -17,12 +17,18 @@ const (
 	workerQueue = 16 // messages that wait for one worker
 )
 
+// claim is a *kafka.Claim: one partition for one generation of the group.
+type claim interface {
+	Follow(ctx context.Context, from int64, fn func(kafka.Record) error) error
+	Commit(next int64) error
+}
+
 // consume handles one partition: a key's messages in order by one worker, keys
 // beside each other, and commits up to the oldest message not yet handled.
-func (q *Queue) consume(ctx context.Context, claim *kafka.Claim) error {
+func (q *Queue) consume(ctx context.Context, claim claim, partition int, next int64) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p := &progress{low: claim.Next, committed: claim.Next}
+	p := &progress{low: next, committed: next}
 	workers := make([]chan kafka.Record, q.cfg.Workers)
 	var wg sync.WaitGroup
 	for i := range workers {
@@ -43,8 +49,8 @@ func (q *Queue) consume(ctx context.Context, claim *kafka.Claim) error {
 	}
 	committer, stop := context.WithCancel(context.Background())
 	var commits sync.WaitGroup
-	commits.Go(func() { q.commitLoop(committer, claim, p) })
-	err := claim.Follow(ctx, claim.Next, func(r kafka.Record) error {
+	commits.Go(func() { q.commitLoop(committer, claim, partition, p) })
+	err := claim.Follow(ctx, next, func(r kafka.Record) error {
 		p.begin(r.Offset)
 		select {
 		case workers[worker(r.Key, len(workers))] <- r:
@@ -68,14 +74,14 @@ func worker(key []byte, n int) int {
 	return int((h.Sum64() >> 32) % uint64(n))
 }
 
-func (q *Queue) commitLoop(ctx context.Context, claim *kafka.Claim, p *progress) {
+func (q *Queue) commitLoop(ctx context.Context, claim claim, partition int, p *progress) {
 	tick := time.NewTicker(commitEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
 			if err := p.commit(claim); err != nil {
-				q.logger.Warn("commit inbound offset", "partition", claim.Partition, "error", err)
+				q.logger.Warn("commit inbound offset", "partition", partition, "error", err)
 			}
 		case <-ctx.Done():
 			return
@@ -125,7 +131,7 @@ func (p *progress) done(offset int64) {
 }
 
 // commit tells the group where the partition stands, if it moved. One at a time.
-func (p *progress) commit(claim *kafka.Claim) error {
+func (p *progress) commit(claim claim) error {
 	p.mu.Lock()
 	low := p.low
 	p.mu.Unlock()

@@ -18,11 +18,16 @@ type verdict int
 const (
 	wait verdict = iota // a part is away: try until it is back
 	some                // ours: try a few times
+	park                // the message's partner is away: wait aside
 	dead                // the message is wrong: a person must look
 )
 
-func judge(kind fault.Kind) verdict {
-	switch kind {
+func judge(err error) verdict {
+	var later *pipeline.Later
+	if errors.As(err, &later) {
+		return park
+	}
+	switch fault.KindOf(err) {
 	case fault.Unavailable, fault.Busy:
 		return wait
 	case fault.Internal:
@@ -47,28 +52,54 @@ func (q *Queue) handle(ctx context.Context, r *kafka.Record) error {
 			return err
 		}
 		if known {
-			q.board.set(m, Repeat, "")
+			q.settle(m, Repeat, "")
 			return nil
 		}
 	}
+	before, _ := strconv.Atoi(replay)
+	if q.held(m.Source) || replay == "" && q.letters.Waiting(m.Key) {
+		return q.park(ctx, m, before, q.clock.Now(), "来源已暂停，或同一患者的前一条消息在等待")
+	}
 	attempts, err := q.try(ctx, m)
-	if err != nil && judge(fault.KindOf(err)) == wait || ctx.Err() != nil {
+	if err != nil && judge(err) == wait || ctx.Err() != nil {
 		return ctx.Err()
 	}
+	var later *pipeline.Later
+	if errors.As(err, &later) {
+		return q.park(ctx, m, before+attempts, q.clock.Now().Add(later.After), reason(err))
+	}
 	if err != nil {
-		before, _ := strconv.Atoi(replay)
 		return q.refuse(ctx, m, before+attempts, err)
 	}
+	return q.finish(ctx, m, replay != "")
+}
+
+// finish remembers that m took effect. A crash in between leaves a letter of a
+// message that took effect: it is replayed, changes nothing, and goes.
+func (q *Queue) finish(ctx context.Context, m *pipeline.Message, replayed bool) error {
 	if err := q.seen.add(m, q.clock.Now()); err != nil {
 		return err
 	}
-	if replay != "" {
+	if replayed {
 		if err := q.letters.Resolve(ctx, m.ID); err != nil {
 			return err
 		}
 	}
-	q.board.set(m, Done, "")
+	if mended := m.Headers[pipeline.HeadCopyOf]; mended != "" {
+		if err := q.letters.Resolve(ctx, mended); err != nil {
+			return err
+		}
+	}
+	q.settle(m, Done, "")
+	if replayed {
+		q.Wake() // what waits behind it
+	}
 	return nil
+}
+
+func (q *Queue) settle(m *pipeline.Message, s State, reason string) {
+	q.board.set(m, s, reason)
+	q.watch.Settled(m, s, reason)
 }
 
 const longestPause = 15 * time.Second
@@ -86,8 +117,8 @@ func (q *Queue) try(ctx context.Context, m *pipeline.Message) (attempts int, err
 		if err = call(ctx, sink, m); err == nil || ctx.Err() != nil {
 			return attempts, err
 		}
-		switch judge(fault.KindOf(err)) {
-		case dead:
+		switch judge(err) {
+		case dead, park:
 			return attempts, err
 		case some:
 			if attempts >= q.cfg.Attempts {
@@ -132,7 +163,7 @@ func (q *Queue) refuse(ctx context.Context, m *pipeline.Message, attempts int, c
 		return err
 	}
 	q.logger.Warn("message refused", "message", m.ID, "source", m.Source, "kind", m.Kind, "fault", fault.KindOf(cause).String())
-	q.board.set(m, Dead, d.Reason)
+	q.settle(m, Dead, d.Reason)
 	return nil
 }
 

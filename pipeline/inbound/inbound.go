@@ -46,23 +46,45 @@ func (c Config) Validate() error {
 	return nil
 }
 
+// Letters are the dead letters with their parking lot.
+type Letters interface {
+	pipeline.DeadLetters
+	// Waiting reports whether a message of an ordering key is parked.
+	Waiting(key string) bool
+	// Heads returns the oldest parked letter of every ordering key.
+	Heads() ([]*pipeline.DeadLetter, error)
+}
+
+// Watcher is told what becomes of messages; it must not block.
+type Watcher interface {
+	Settled(m *pipeline.Message, s State, reason string)
+}
+
 // Queue implements pipeline.Inbound and runs the consumer.
 type Queue struct {
 	cfg      Config
 	cluster  *kafka.Cluster
-	producer *kafka.Producer
-	letters  pipeline.DeadLetters
+	producer appender
+	letters  Letters
 	seen     *seen
 	clock    clock.Clock
 	logger   *slog.Logger
 	board    *board
+	watch    Watcher
+	held     func(source string) bool
+	wake     chan struct{} // parked messages may go on
 
 	mu    sync.RWMutex
 	sinks map[string]pipeline.Sink
 }
 
+// appender is a *kafka.Producer.
+type appender interface {
+	Append(ctx context.Context, records ...kafka.Record) (partition int, first int64, err error)
+}
+
 // Open opens the memory. Name the sinks with Handle, then Run; Close after that.
-func Open(ctx context.Context, cfg Config, cluster *kafka.Cluster, letters pipeline.DeadLetters, c clock.Clock, logger *slog.Logger) (*Queue, error) {
+func Open(ctx context.Context, cfg Config, cluster *kafka.Cluster, letters Letters, c clock.Clock, logger *slog.Logger) (*Queue, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -74,8 +96,34 @@ func Open(ctx context.Context, cfg Config, cluster *kafka.Cluster, letters pipel
 	if err != nil {
 		return nil, err
 	}
-	return &Queue{cfg: cfg, cluster: cluster, producer: p, letters: letters, seen: s, clock: c, logger: logger,
-		board: newBoard(cfg.Recent), sinks: map[string]pipeline.Sink{}}, nil
+	q := newQueue(cfg, p, letters, s, c, logger)
+	q.cluster = cluster
+	return q, nil
+}
+
+func newQueue(cfg Config, p appender, letters Letters, s *seen, c clock.Clock, logger *slog.Logger) *Queue {
+	return &Queue{cfg: cfg, producer: p, letters: letters, seen: s, clock: c, logger: logger, board: newBoard(cfg.Recent),
+		watch: nobody{}, held: func(string) bool { return false }, wake: make(chan struct{}, 1), sinks: map[string]pipeline.Sink{}}
+}
+
+type nobody struct{}
+
+func (nobody) Settled(*pipeline.Message, State, string) {}
+
+// Watch names who is told of every message's fate. Before Run.
+func (q *Queue) Watch(w Watcher) { q.watch = w }
+
+// HoldWhile names the question whether a source's messages must wait: they are
+// accepted, and parked until it says no. Before Run; call Wake when its answer
+// changes.
+func (q *Queue) HoldWhile(held func(source string) bool) { q.held = held }
+
+// Wake has parked messages looked at now.
+func (q *Queue) Wake() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
 }
 
 // Close closes the memory.
@@ -149,8 +197,11 @@ func (q *Queue) Totals(ctx context.Context) (received, lag int64, err error) {
 func (q *Queue) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { q.forget(ctx) })
+	wg.Go(func() { q.unpark(ctx) })
 	defer wg.Wait()
-	return q.cluster.Consume(ctx, Group, kafka.Inbound, q.consume)
+	return q.cluster.Consume(ctx, Group, kafka.Inbound, func(ctx context.Context, c *kafka.Claim) error {
+		return q.consume(ctx, c, c.Partition, c.Next)
+	})
 }
 
 func (q *Queue) forget(ctx context.Context) {
