@@ -23,6 +23,8 @@ type csvReader struct {
 	columns []string
 	index   map[string]int
 	row     int
+	cut     bool     // the file does not end with a line end: its last row may be half of one
+	ahead   []string // a row read to see whether it was the last
 }
 
 func openCSV(s Source) (Reader, error) {
@@ -51,7 +53,7 @@ func openCSV(s Source) (Reader, error) {
 	case charset.UTF16:
 		in = unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder().Reader(in)
 	}
-	c := &csvReader{r: csv.NewReader(in)}
+	c := &csvReader{r: csv.NewReader(in), cut: !endsLine(s)}
 	c.r.Comma = separator(text)
 	c.r.FieldsPerRecord, c.r.LazyQuotes, c.r.ReuseRecord = -1, true, true
 	names, err := c.r.Read()
@@ -85,12 +87,43 @@ func separator(text []byte) rune {
 	return best
 }
 
+// endsLine reports whether the file's last byte ends a line (or is the end mark
+// of DOS).
+func endsLine(s Source) bool {
+	var last [1]byte
+	n, _ := s.Data.ReadAt(last[:], s.Size-1) // UTF-16 ends with 00 or with \n
+	return n > 0 && bytes.ContainsAny(last[:], "\n\r\x1a\x00")
+}
+
+// half reports that a row with too few values is the file's last and the file
+// does not end with a line end: the sender has not finished it.
+func (c *csvReader) half(values []string) ([]string, bool) {
+	if !c.cut || len(values) >= len(c.columns) {
+		return values, false
+	}
+	own := append([]string(nil), values...) // the next read would reuse it
+	next, err := c.r.Read()
+	if err != nil {
+		return own, errors.Is(err, io.EOF)
+	}
+	c.ahead = append([]string(nil), next...)
+	return own, false
+}
+
+func (c *csvReader) read() ([]string, error) {
+	if values := c.ahead; values != nil {
+		c.ahead = nil
+		return values, nil
+	}
+	return c.r.Read()
+}
+
 func (c *csvReader) Columns() []string { return c.columns }
 func (c *csvReader) Close() error      { return nil }
 
 func (c *csvReader) Next() (Row, error) {
 	for {
-		values, err := c.r.Read()
+		values, err := c.read()
 		var broken *csv.ParseError
 		if errors.As(err, &broken) {
 			c.row++
@@ -102,6 +135,10 @@ func (c *csvReader) Next() (Row, error) {
 		c.row++
 		if len(values) == 1 && strings.Trim(values[0], " \t\x1a") == "" {
 			continue // a blank line, or the end mark of DOS
+		}
+		values, half := c.half(values)
+		if half {
+			return Row{}, &RowError{Row: c.row, Message: "最后一行不完整，文件可能没有传完"}
 		}
 		return c.clean(values)
 	}

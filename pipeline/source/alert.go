@@ -18,10 +18,12 @@ type Alert struct {
 	Closed *time.Time `json:"closed,omitempty"`
 }
 
-// The kinds of alert that the desk itself raises.
+// The kinds of alert that pass by themselves: the desk raises the first two,
+// pollers the third.
 const (
-	Silent  = "silent"
-	Failing = "failing"
+	Silent      = "silent"
+	Failing     = "failing"
+	Unreachable = "unreachable"
 )
 
 const (
@@ -83,6 +85,7 @@ func (d *Desk) saveAlerts() {
 }
 
 // Acknowledge notes that an operator has seen an alert; false if there is none.
+// An alert that nothing else would close is closed by it.
 func (d *Desk) Acknowledge(id string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -90,6 +93,9 @@ func (d *Desk) Acknowledge(id string) bool {
 		if a.ID == id {
 			now := d.parts.Clock.Now()
 			a.Seen = &now
+			if a.Closed == nil && a.Kind != Silent && a.Kind != Failing && a.Kind != Unreachable {
+				a.Closed = &now
+			}
 			d.saveAlerts()
 			return true
 		}
