@@ -26,7 +26,7 @@ var floors = map[string]int{
 }
 
 // codecs are the adapters that other adapters share.
-var codecs = []string{"hl7v2", "cda", "soap", "table", "mapping"}
+var codecs = []string{"hl7v2", "cda", "soap", "table", "mapping", "keys"}
 
 // forbidden says why importer must not import target, or "" if it may.
 // Both are paths below the module; test says the importing file is a test.
