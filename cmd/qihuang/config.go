@@ -35,6 +35,7 @@ type Config struct {
 	FHIR       FHIRConfig       `yaml:"fhir"`
 	Outbound   outbound.Config  `yaml:"outbound"`
 	Trace      trace.Config     `yaml:"trace"`
+	Sources    []SourceConfig   `yaml:"sources"`
 
 	Housekeeping HousekeepingConfig `yaml:"housekeeping"`
 }
@@ -110,6 +111,7 @@ func Default() Config {
 		S3:         S3Config{Bucket: "qihuang"}, FHIR: FHIRConfig{Validation: "structure", Sources: map[string]string{}, Burst: 100, MaxBodyMB: 50},
 		Outbound:     outbound.Config{Allow: []string{}},
 		Trace:        trace.Config{Ratio: 1},
+		Sources:      []SourceConfig{},
 		Housekeeping: HousekeepingConfig{Snapshot: "@hourly", Keep: 3, Optimize: "0 4 * * *"}}
 }
 
@@ -158,7 +160,7 @@ func (c Config) Validate() error {
 	if c.FHIR.History.Versions < 0 || c.FHIR.History.Days < 0 || c.FHIR.History.Days > 36500 {
 		return fault.New(fault.Invalid, "配置 fhir.history 的 versions 与 days 不能为负，days 不超过 36500")
 	}
-	if err := errors.Join(c.Housekeeping.validate(), c.Outbound.Validate(), c.Trace.Validate()); err != nil {
+	if err := errors.Join(c.Housekeeping.validate(), c.Outbound.Validate(), c.Trace.Validate(), validateSources(c.Sources)); err != nil {
 		return err
 	}
 	_, err := c.zone()

@@ -9,7 +9,6 @@ import (
 	"github.com/qihuang-health/qihuang/apps/console"
 	"github.com/qihuang-health/qihuang/apps/guide"
 	"github.com/qihuang-health/qihuang/apps/supervision"
-	"github.com/qihuang-health/qihuang/fhir/store/checked"
 	"github.com/qihuang-health/qihuang/pipeline"
 	"github.com/qihuang-health/qihuang/pipeline/inbound"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
@@ -22,6 +21,9 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 	}
 	h.mountSubscriptions(r)
 	h.mountCDA(r)
+	if err := h.mountSources(r); err != nil {
+		return err
+	}
 	c, err := console.New(console.Config{Version: version, Zone: h.zone, Local: h.cfg.loopback(), Base: "http://" + h.cfg.addr(h.cfg.Ports.HTTP), SQLBase: "http://" + h.cfg.addr(h.cfg.Ports.ClickHouse)},
 		console.Parts{Hub: h, SQL: h.warehouse, Letters: h.letters, Log: h.log})
 	if err != nil {
@@ -48,8 +50,8 @@ func (h *hub) mountHIS(r gin.IRouter) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	his.New(cfg, his.Parts{Inbound: h.inbound, Letters: h.letters, Store: h.store, Search: h.search, IDs: pipeline.NewIDs(h.clock), Clock: h.clock, Log: h.log}).Mount(r)
-	sink := his.NewSink(cfg, checked.New(h.store, h.policy(cfg.Source)))
+	his.New(cfg, his.Parts{Inbound: h.desk, Letters: h.desk.Letters(), Store: h.store, Search: h.search, IDs: pipeline.NewIDs(h.clock), Clock: h.clock, Log: h.log}).Mount(r)
+	sink := his.NewSink(cfg, h.sinkStore(cfg.Source))
 	for _, kind := range []string{his.KindVisit, his.Kind01, his.Kind02, his.KindV2} {
 		h.inbound.Handle(kind, sink)
 	}

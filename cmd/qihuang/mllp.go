@@ -5,6 +5,10 @@ import (
 	"github.com/qihuang-health/qihuang/pipeline"
 )
 
+func (h *hub) mllpParts() mllp.Parts {
+	return mllp.Parts{Inbound: h.desk, Letters: h.desk.Letters(), IDs: pipeline.NewIDs(h.clock), Clock: h.clock, Log: h.log}
+}
+
 // openMLLP opens the HL7 v2 port; run serves it.
 func (h *hub) openMLLP() error {
 	cfg := mllp.Default()
@@ -12,7 +16,7 @@ func (h *hub) openMLLP() error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	l, err := mllp.Listen(cfg, mllp.Parts{Inbound: h.inbound, Letters: h.letters, IDs: pipeline.NewIDs(h.clock), Clock: h.clock, Log: h.log})
+	l, err := mllp.Listen(cfg, h.mllpParts())
 	if err != nil {
 		return portTaken(err, cfg.Addr)
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/qihuang-health/qihuang/pipeline/deadletter"
 	"github.com/qihuang-health/qihuang/pipeline/inbound"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
+	"github.com/qihuang-health/qihuang/pipeline/source"
 	"github.com/qihuang-health/qihuang/warehouse/engine"
 	"github.com/qihuang-health/qihuang/warehouse/measures"
 	"github.com/qihuang-health/qihuang/warehouse/sink"
@@ -62,6 +63,8 @@ type hub struct {
 	store   *pebble.Store
 	letters *deadletter.Letters
 	inbound *inbound.Queue
+	desk    *source.Desk
+	sources []func(context.Context) error // of the configured sources, to run
 	changes *changes.Publisher
 	mllp    *mllp.Listener
 	records *kafka.Log // the transactions
@@ -192,6 +195,9 @@ func (h *hub) openInbound(ctx context.Context) (err error) {
 		return err
 	}
 	h.onClose(h.inbound.Close)
+	if err := h.openDesk(); err != nil {
+		return err
+	}
 	h.changes, err = changes.New(ctx, h.kafka, h.store, h.log)
 	return err
 }

@@ -102,15 +102,22 @@ func (q *Queue) settle(m *pipeline.Message, s State, reason string) {
 	q.watch.Settled(m, s, reason)
 }
 
+func (q *Queue) sinkFor(kind string) (pipeline.Sink, error) {
+	if sink := q.sink(kind); sink != nil {
+		return sink, nil
+	}
+	return nil, fault.New(fault.Unsupported, "no sink for kind %.40q", kind).With(fault.Issue{Severity: "error",
+		Code: "not-supported", Key: "unknown-kind", Text: "没有处理这类消息的映射", TextEN: "no map handles this kind of message"})
+}
+
 const longestPause = 15 * time.Second
 
 // try calls the sink until it succeeds, refuses, or attempts are used up; it
 // waits for parts that are away as long as ctx lasts.
 func (q *Queue) try(ctx context.Context, m *pipeline.Message) (attempts int, err error) {
-	sink := q.sink(m.Kind)
-	if sink == nil {
-		return 1, fault.New(fault.Unsupported, "no sink for kind %.40q", m.Kind).With(fault.Issue{Severity: "error",
-			Code: "not-supported", Key: "unknown-kind", Text: "没有处理这类消息的映射", TextEN: "no map handles this kind of message"})
+	sink, err := q.sinkFor(m.Kind)
+	if err != nil {
+		return 1, err
 	}
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, longestPause) {
 		attempts++

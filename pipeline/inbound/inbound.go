@@ -172,6 +172,16 @@ func (q *Queue) Replay(ctx context.Context, id string) error {
 	return err
 }
 
+// Try gives m to its sink as Handle would, once, and returns what it says. The
+// context decides whether that has an effect.
+func (q *Queue) Try(ctx context.Context, m *pipeline.Message) error {
+	sink, err := q.sinkFor(m.Kind)
+	if err != nil {
+		return err
+	}
+	return call(ctx, sink, m)
+}
+
 // Recent returns the latest messages and their fates, newest first.
 func (q *Queue) Recent() []Fate { return q.board.recent() }
 
