@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/qihuang-health/qihuang/adapters/table"
@@ -43,8 +44,9 @@ func (r *reading) problem(row int, column, message string) {
 	}
 }
 
-// report is the content of <file>.errors.json.
+// report is the content of <file>.errors.json, in the order of the rows.
 func (r *reading) report(name string) []byte {
+	slices.SortStableFunc(r.errors, func(a, b rowError) int { return a.Row - b.Row })
 	b, err := json.MarshalIndent(struct {
 		File   string     `json:"file"`
 		Errors []rowError `json:"errors"`
@@ -170,8 +172,14 @@ func (r *reading) message(ctx context.Context, body []byte, row int) error {
 	return nil
 }
 
-// refused reports that a check's error is about the message, not about us.
+// refused reports that a check's error is about the message, not about us: a
+// map that is missing can be added, and the message replayed.
 func refused(err error) bool {
+	for _, is := range fault.IssuesOf(err) {
+		if is.Key == "unknown-kind" {
+			return false
+		}
+	}
 	switch fault.KindOf(err) {
 	case fault.Internal, fault.Unavailable, fault.Busy:
 		return false

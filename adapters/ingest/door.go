@@ -160,6 +160,11 @@ func refused(err error) bool {
 	if errors.As(err, &later) {
 		return false
 	}
+	for _, is := range fault.IssuesOf(err) {
+		if is.Key == "unknown-kind" { // a map can be added, and the message replayed
+			return false
+		}
+	}
 	switch fault.KindOf(err) {
 	case fault.Internal, fault.Unavailable, fault.Busy:
 		return false
