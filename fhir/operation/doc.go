@@ -32,7 +32,7 @@ type Parts struct {
 
 // All returns every operation the parts allow.
 func All(p Parts) []server.Operation {
-	ops := []server.Operation{everything(), document(), meta(), metaAdd(), metaDelete(), lastn(), diff(), explain(), purge()}
+	ops := []server.Operation{everything(), document(), meta(), metaAdd(), metaDelete(), lastn(), diff(), explain(), purge(), match()}
 	if p.Validator != nil {
 		ops = append(ops, validation(p.Validator))
 	}

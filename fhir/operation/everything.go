@@ -14,11 +14,11 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
-// everything is $everything of a Patient or an Encounter: its compartment and
-// what that refers to, written as it is read
+// everything is $everything of a Patient or an Encounter, or of all of them: its
+// compartment and what that refers to, written as it is read
 // (patient-operation-everything.html). Parameters: start, end, _since, _type.
 func everything() server.Operation {
-	return server.Operation{Name: "everything", Definition: coreOp + "Patient-everything", Instances: []string{"Patient", "Encounter"}, Run: runEverything}
+	return server.Operation{Name: "everything", Definition: coreOp + "Patient-everything", Types: []string{"Patient", "Encounter"}, Instances: []string{"Patient", "Encounter"}, Run: runEverything}
 }
 
 func runEverything(ctx context.Context, s *server.Server, r *server.Request) (*server.Reply, error) {
@@ -30,11 +30,13 @@ func runEverything(ctx context.Context, s *server.Server, r *server.Request) (*s
 	if err != nil {
 		return nil, err
 	}
-	if _, err := snap.Read(r.Type, r.Target.ID); err != nil {
-		snap.Close()
-		return nil, err
+	if r.Target.ID != "" {
+		if _, err := snap.Read(r.Type, r.Target.ID); err != nil {
+			_ = snap.Close()
+			return nil, err
+		}
 	}
-	e := &everythingRun{s: s, r: r, in: in, snap: snap, seen: map[string]bool{}}
+	e := &everythingRun{s: s, r: r, in: in, snap: snap, id: r.Target.ID, seen: map[string]bool{}}
 	return &server.Reply{Offset: snap.Offset(), Stream: func(w io.Writer) error { return e.write(ctx, w) },
 		Close: func() { _ = snap.Close() }}, nil
 }
@@ -45,6 +47,7 @@ type everythingRun struct {
 	r      *server.Request
 	in     inputs
 	snap   store.Snapshot
+	id     string // of the patient or encounter being written
 	parser fhir.Parser
 	seen   map[string]bool // Type/id written
 	refs   []string        // Type/id referred to
@@ -54,7 +57,39 @@ type everythingRun struct {
 
 func (e *everythingRun) write(ctx context.Context, w io.Writer) error {
 	e.w, e.out = w, server.NewBundle("searchset", e.s.NewID(), e.s.Now(), -1)
-	if err := e.entry(e.r.Type, e.r.Target.ID, "match", true); err != nil {
+	if err := e.all(ctx); err != nil {
+		return err
+	}
+	_, err := w.Write(e.out.End())
+	return err
+}
+
+// all writes the one record asked for, or each.
+func (e *everythingRun) all(ctx context.Context) error {
+	if e.id != "" {
+		return e.one(ctx)
+	}
+	req := search.Request{Type: e.r.Type, Query: "_count=1000&_total=none"}
+	for {
+		page, err := e.s.Find(ctx, e.snap, req)
+		if err != nil {
+			return err
+		}
+		for _, m := range page.Matches {
+			e.id = m.ID
+			if err := e.one(ctx); err != nil {
+				return err
+			}
+		}
+		if req.Cursor = page.Next; req.Cursor == "" {
+			return nil
+		}
+	}
+}
+
+// one writes the record of one patient or encounter.
+func (e *everythingRun) one(ctx context.Context) error {
+	if err := e.entry(e.r.Type, e.id, "match", true); err != nil {
 		return err
 	}
 	for _, typ := range e.types() {
@@ -74,8 +109,8 @@ func (e *everythingRun) write(ctx context.Context, w io.Writer) error {
 			}
 		}
 	}
-	_, err := w.Write(e.out.End())
-	return err
+	e.refs = e.refs[:0]
+	return nil
 }
 
 // types are the compartment's resource types, sorted.
@@ -102,7 +137,7 @@ func (e *everythingRun) wanted(typ string) bool {
 
 // compartment writes the compartment's resources of one type.
 func (e *everythingRun) compartment(ctx context.Context, typ string) error {
-	req := search.Request{Type: typ, Query: e.query(typ), Compartment: &search.Compartment{Type: e.r.Type, ID: e.r.Target.ID}}
+	req := search.Request{Type: typ, Query: e.query(typ), Compartment: &search.Compartment{Type: e.r.Type, ID: e.id}}
 	for {
 		page, err := e.s.Find(ctx, e.snap, req)
 		if err != nil {
@@ -157,7 +192,7 @@ func (e *everythingRun) entry(typ, id, mode string, wanted bool) error {
 		// Other people's records are not part of this one's.
 		if rel := ref.Relative(); ref.Kind == fhir.RefRelative && ref.Type != "Patient" && !e.seen[rel] {
 			e.refs = append(e.refs, strings.Clone(rel))
-		} else if rel != "" && e.r.Type == "Encounter" && ref.Type == "Patient" && key == "Encounter/"+e.r.Target.ID {
+		} else if rel != "" && e.r.Type == "Encounter" && ref.Type == "Patient" && key == "Encounter/"+e.id {
 			e.refs = append(e.refs, strings.Clone(rel))
 		}
 	})

@@ -5,21 +5,25 @@ import (
 	"strconv"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
-// meta is $meta of a resource or one of its versions
-// (resource-operation-meta.html).
+// meta is $meta of a resource or one of its versions, or what profiles, tags and
+// labels are in use in a type or the system (resource-operation-meta.html).
 func meta() server.Operation {
-	return server.Operation{Name: "meta", Definition: coreOp + "Resource-meta", Instances: []string{"*"},
+	return server.Operation{Name: "meta", Definition: coreOp + "Resource-meta", System: true, Types: []string{"*"}, Instances: []string{"*"},
 		Run: func(ctx context.Context, s *server.Server, r *server.Request) (*server.Reply, error) {
 			snap, err := s.Snapshot(ctx, r)
 			if err != nil {
 				return nil, err
 			}
 			defer snap.Close()
+			if r.Target.ID == "" {
+				return metaInUse(ctx, s, snap, r.Type)
+			}
 			v, err := read(snap, r)
 			if err != nil {
 				return nil, err
@@ -30,6 +34,57 @@ func meta() server.Operation {
 			}
 			return reply(metaReply(tree.Root()), nil)
 		}}
+}
+
+// maxMetas bounds how many resources $meta of a type or the system looks at.
+const maxMetas = 50_000
+
+// metaInUse is the union of the metas of a type's resources, or of all.
+func metaInUse(ctx context.Context, s *server.Server, snap store.Snapshot, typ string) (*server.Reply, error) {
+	have, looked := []byte(`{}`), 0
+	var parser fhir.Parser
+	for _, element := range []string{"profile", "security", "tag"} {
+		req := search.Request{Type: typ, Query: "_count=1000&_total=none&_" + element + ":missing=false"}
+		for more := true; more; more = req.Cursor != "" {
+			page, err := s.Find(ctx, snap, req)
+			if err != nil {
+				return nil, err
+			}
+			if looked += len(page.Matches); looked > maxMetas {
+				return nil, fault.New(fault.TooCostly, "$meta would look at more than %d resources", maxMetas)
+			}
+			for _, m := range page.Matches {
+				v, err := snap.Read(m.Type, m.ID)
+				if err != nil {
+					return nil, err
+				}
+				tree, err := parser.Parse(v.Resource)
+				if err != nil {
+					return nil, err
+				}
+				if have, err = joined(have, tree.Root().Get("meta"), element); err != nil {
+					return nil, err
+				}
+			}
+			req.Cursor = page.Next
+		}
+	}
+	return reply(append(append([]byte(`{"resourceType":"Parameters","parameter":[{"name":"return","valueMeta":`), have...), "}]}"...), nil)
+}
+
+// joined adds what one element of meta has and have lacks.
+func joined(have []byte, meta fhir.Node, element string) ([]byte, error) {
+	tree, err := fhir.Parse(have)
+	if err != nil {
+		return nil, err
+	}
+	old := tree.Root().Get(element)
+	for c := range meta.Get(element).Each() {
+		if !in(old, c) {
+			return fhir.Splice(have, fhir.SetMember(tree.Root(), element, union(old, meta.Get(element)))), nil
+		}
+	}
+	return have, nil
 }
 
 // read returns the version a request addresses, the current one without a number.

@@ -127,6 +127,8 @@ func TestEverything(t *testing.T) {
 		"GET /Patient/p/$everything?_type=Observation":                  "p o1 o2 o3",
 		"GET /Patient/p/$everything?start=2026-01-15&_type=Observation": "p o2",
 		"GET /Encounter/e/$everything":                                  "e o1 doc p org",
+		"GET /Patient/$everything":                                      "p c e o1 o2 o3 org doc q o4",
+		"GET /Encounter/$everything":                                    "e o1 doc p org",
 	} {
 		status, n := do(line, "")
 		got := strings.Fields(ids(n))
@@ -179,6 +181,15 @@ func TestMeta(t *testing.T) {
 		t.Errorf("%s", n.Raw())
 	}
 	if _, n = do("GET /Patient/p/_history/2/$meta", ""); n.Path("parameter", "valueMeta", "versionId").Str() != "2" {
+		t.Errorf("%s", n.Raw())
+	}
+	do("POST /Patient/q/$meta-add", params("z"))
+	for _, line := range []string{"GET /Patient/$meta", "GET /$meta"} {
+		if status, n := do(line, ""); status != 200 || n.Path("parameter", "valueMeta", "tag").Len() != 1 {
+			t.Errorf("%s: %d %s", line, status, n.Raw())
+		}
+	}
+	if _, n := do("GET /Observation/$meta", ""); n.Path("parameter", "valueMeta", "tag").Exists() {
 		t.Errorf("%s", n.Raw())
 	}
 	if status, _ := do("GET /Patient/p/$meta-add", ""); status != 405 {

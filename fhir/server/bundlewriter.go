@@ -154,6 +154,18 @@ func (w *Bundle) Entry(base, typ, id string, json []byte, mode string) {
 	w.shut()
 }
 
+// Graded writes a match of $match with its score from 0 to 1 and its grade:
+// certain, probable, possible or certainly-not (extension match-grade).
+func (w *Bundle) Graded(base, typ, id string, json []byte, score float64, grade string) {
+	w.open()
+	w.fullURL(base, typ, id)
+	w.resource(json)
+	w.member("search")
+	w.b = append(w.b, `{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/match-grade","valueCode":"`+grade+`"}],"mode":"match","score":`...)
+	w.b = append(strconv.AppendFloat(w.b, score, 'f', 2, 64), '}')
+	w.shut()
+}
+
 // Flush writes what there is so far, so that a long Bundle need not be held.
 func (w *Bundle) Flush(to io.Writer) error {
 	_, err := to.Write(w.b)
