@@ -37,7 +37,7 @@ func All(p Parts) []server.Operation {
 		ops = append(ops, validation(p.Validator))
 	}
 	if p.Terminology != nil {
-		ops = append(ops, terminologyOps(p.Terminology)...)
+		ops = append(append(ops, terminologyOps(p.Terminology)...), termCapabilities(p.Terminology))
 	}
 	if p.Parameters != nil {
 		ops = append(ops, indexStatus(p.Parameters))

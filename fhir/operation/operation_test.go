@@ -278,6 +278,20 @@ func TestReindex(t *testing.T) {
 	}
 }
 
+func TestTerminologyCapabilities(t *testing.T) {
+	do := hub(t)
+	status, n := do("GET /metadata?mode=terminology", "")
+	if status != 200 || n.ResourceType() != "TerminologyCapabilities" || n.Get("codeSystem").Len() < 500 {
+		t.Fatalf("%d %.300s", status, n.Raw())
+	}
+	if _, found := do("POST /TerminologyCapabilities/$validate", string(n.Raw())); strings.Contains(string(found.Raw()), `"error"`) {
+		t.Errorf("not valid: %s", found.Raw())
+	}
+	if status, _ := do("GET /$terminology-capabilities", ""); status != 404 {
+		t.Errorf("it has an address: %d", status)
+	}
+}
+
 func TestEngines(t *testing.T) {
 	do := hub(t)
 	fixture(t, do)

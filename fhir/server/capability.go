@@ -14,6 +14,10 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
+// TerminologyCapabilities names the operation that answers
+// GET /metadata?mode=terminology; it has no address of its own.
+const TerminologyCapabilities = "terminology-capabilities"
+
 // capabilities answers GET /metadata with the CapabilityStatement, made from the
 // table of routes, the definitions and the parts that are there
 // (https://hl7.org/fhir/R4/capabilitystatement.html).
@@ -21,8 +25,8 @@ func (s *Server) capabilities(ctx context.Context, r *Request) (*Reply, error) {
 	switch mode := r.Param("mode"); mode {
 	case "", "full", "normative":
 	case "terminology":
-		if op := s.named["terminology-capabilities"]; op != nil {
-			return op.Run(context.Background(), s, r)
+		if op := s.named[TerminologyCapabilities]; op != nil {
+			return op.Run(ctx, s, r)
 		}
 		return nil, notOffered("mode=terminology")
 	default:
