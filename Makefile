@@ -28,7 +28,7 @@ browser: ## Chromium and a Chinese font for the page tests (Debian packages, nee
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo '安装浏览器测试所需的 Debian 软件包：chromium fonts-noto-cjk' && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; } || echo '没有 chromium，页面测试将跳过'
 
 clients: ## independent FHIR clients for the black-box tests (npm packages; without npm those tests are skipped)
-	@cd conformance/clients && { [ -d node_modules ] || npm ci --silent --no-audit --no-fund; } || echo '装不上 npm 客户端包，相关测试将跳过'
+	@cd conformance/clients && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --no-audit --no-fund; } || echo '装不上 npm 客户端包，相关测试将跳过'
 
 packages: ## the published R4 definitions and examples that tests compare with (npm packages, checked by hash)
 	@$(GO) run ./fhir/definitions/gen -fetch || echo '取不到 R4 定义包，与 R4 示例比对的测试将跳过'

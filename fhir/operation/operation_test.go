@@ -24,7 +24,14 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/store/memory"
 	"github.com/qihuang-health/qihuang/fhir/terminology"
 	"github.com/qihuang-health/qihuang/fhir/validate"
+	"github.com/qihuang-health/qihuang/fhir/xml"
 )
+
+// codec is the XML of the REST interface, as the wiring gives it.
+type codec struct{ m *definitions.Model }
+
+func (c codec) ToJSON(b []byte) ([]byte, error)   { return xml.ToJSON(c.m, b) }
+func (c codec) FromJSON(b []byte) ([]byte, error) { return xml.FromJSON(c.m, b) }
 
 // start serves FHIR with every operation from a memory store and returns the base.
 func start(t *testing.T) string {
@@ -43,8 +50,10 @@ func start(t *testing.T) string {
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- st.Run(ctx) }()
-	s, err := server.New(server.Default(), server.Parts{Store: st, Model: m, Search: se, Log: slog.New(slog.DiscardHandler),
-		Operations: operation.All(operation.Parts{Validator: validate.New(m, fp, terms), Terminology: terms, FHIRPath: &lab.Lab{Engine: fp, Name: "test"}, GraphQL: graphql.New(m, fp, graphql.DefaultLimits()),
+	v := validate.New(m, fp, terms)
+	s, err := server.New(server.Default(), server.Parts{Store: st, Model: m, Search: se, Log: slog.New(slog.DiscardHandler), XML: codec{m}, Patcher: patch.New(fp),
+		Validator: validate.Policy{Validator: v, Options: validate.Options{Level: validate.Structure}},
+		Operations: operation.All(operation.Parts{Validator: v, Terminology: terms, FHIRPath: &lab.Lab{Engine: fp, Name: "test"}, GraphQL: graphql.New(m, fp, graphql.DefaultLimits()),
 			Reindex: func(ctx context.Context, progress func(int64)) error { return st.Reindex(ctx, se, progress) }})})
 	if err != nil {
 		t.Fatal(err)
