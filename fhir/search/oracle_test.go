@@ -2,7 +2,7 @@ package search_test
 
 import (
 	"context"
-	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strings"
@@ -25,9 +25,17 @@ import (
 type oracle struct {
 	fp    *fhirpath.Engine
 	all   map[string]map[string]fhir.Node // type → id → resource
+	ids   map[string][]string             // type → ids, ascending
 	exprs map[string]*fhirpath.Expression
-	cache map[string][]value
+	cache map[asked][]value
 	back  map[string]map[string][]fhir.Node
+	words map[asked][]string // by _text and _content
+}
+
+// asked is one look at a resource.
+type asked struct {
+	res        fhir.Node
+	expression string
 }
 
 // value is what a search parameter finds in a resource.
@@ -40,7 +48,7 @@ type value struct {
 
 func newOracle(resources [][]byte) (*oracle, error) {
 	o := &oracle{fp: fhirpath.NewEngine(model()), all: map[string]map[string]fhir.Node{},
-		exprs: map[string]*fhirpath.Expression{}, cache: map[string][]value{}, back: map[string]map[string][]fhir.Node{}}
+		exprs: map[string]*fhirpath.Expression{}, cache: map[asked][]value{}, back: map[string]map[string][]fhir.Node{}, ids: map[string][]string{}, words: map[asked][]string{}}
 	for _, raw := range resources {
 		tree, err := fhir.Parse(raw)
 		if err != nil {
@@ -51,6 +59,9 @@ func newOracle(resources [][]byte) (*oracle, error) {
 			o.all[n.ResourceType()] = map[string]fhir.Node{}
 		}
 		o.all[n.ResourceType()][n.Get("id").Str()] = n
+	}
+	for typ, all := range o.all {
+		o.ids[typ] = slices.Sorted(maps.Keys(all))
 	}
 	return o, nil
 }
@@ -67,7 +78,7 @@ func (textResolver) Resolve(_ context.Context, ref string, _ fhir.Node) (fhir.No
 }
 
 func (o *oracle) values(res fhir.Node, expression string) []value {
-	at := fmt.Sprintf("%s/%s|%s", res.ResourceType(), res.Get("id").Str(), expression)
+	at := asked{res, expression}
 	if v, ok := o.cache[at]; ok {
 		return v
 	}
@@ -105,7 +116,7 @@ func (o *oracle) below(res fhir.Node, part fhirpath.Item, expression string) []v
 }
 
 func paramOf(typ, code string) *definitions.SearchParameter {
-	for _, sp := range model().SearchParameters(typ) {
+	for _, sp := range parameters(typ) {
 		if sp.Code == code {
 			return sp
 		}
@@ -117,8 +128,9 @@ func paramOf(typ, code string) *definitions.SearchParameter {
 type cond struct {
 	typ, code, modifier string
 	values              []string
-	chain               *cond  // then typ.code leads there
-	has                 string // reverse: the type that refers
+	chain               *cond                    // then typ.code leads there
+	has                 string                   // reverse: the type that refers
+	test                func(res fhir.Node) bool // of what no search parameter of R4 defines
 }
 
 func (c *cond) key() string {
@@ -157,6 +169,9 @@ func (o *oracle) holds(res fhir.Node, c *cond) bool {
 			}
 		}
 		return false
+	}
+	if c.test != nil {
+		return c.test(res)
 	}
 	sp := paramOf(c.typ, c.code)
 	vals := o.values(res, sp.Expression)
@@ -221,7 +236,7 @@ func (o *oracle) complete(res fhir.Node, sp *definitions.SearchParameter, v valu
 }
 
 func byURL(typ, url string) *definitions.SearchParameter {
-	for _, sp := range model().SearchParameters(typ) {
+	for _, sp := range parameters(typ) {
 		if sp.URL == url {
 			return sp
 		}
@@ -267,7 +282,8 @@ func matchOne(sp *definitions.SearchParameter, modifier, want string, v value) b
 	case "token":
 		return matchToken(modifier, want, v)
 	case "string":
-		return matchString(modifier, unescaped(want), v)
+		w := unescaped(want)
+		return matchString(modifier, w, v) || modifier == "" && slices.Contains([]string{"name", "family", "given", "phonetic"}, sp.Code) && matchPinyin(folded(w), v)
 	case "date":
 		return matchDate(want, v)
 	case "number", "quantity":
@@ -281,6 +297,9 @@ func matchOne(sp *definitions.SearchParameter, modifier, want string, v value) b
 }
 
 func unescaped(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
 	return strings.NewReplacer(`\\`, `\`, `\,`, `,`, `\|`, `|`, `\$`, `$`).Replace(s)
 }
 
@@ -372,6 +391,9 @@ func matchToken(modifier, want string, v value) bool {
 var foldCase = cases.Fold()
 
 func folded(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 && !unicode.Is(unicode.Han, r) }) {
+		return strings.Join(strings.Fields(strings.ToLower(s)), " ")
+	}
 	t := transform.Chain(norm.NFKD, runes.Remove(runes.In(unicode.Mn)), norm.NFC)
 	out, _, err := transform.String(t, s)
 	if err != nil {
@@ -402,6 +424,12 @@ func stringsOf(v value) []string {
 		}
 	}
 	return out
+}
+
+func matchPinyin(want string, v value) bool {
+	return slices.ContainsFunc(stringsOf(v), func(s string) bool {
+		return slices.ContainsFunc(spoken(s), func(r string) bool { return strings.HasPrefix(r, want) })
+	})
 }
 
 func matchString(modifier, want string, v value) bool {

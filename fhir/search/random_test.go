@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/url"
 	"os"
@@ -11,18 +12,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/search"
-	"github.com/qihuang-health/qihuang/fhir/search/memindex"
 	"github.com/qihuang-health/qihuang/fhir/search/query"
 	"github.com/qihuang-health/qihuang/internal/shared"
 )
 
 var (
-	queries = flag.Int("queries", 1500, "random queries to compare with the oracle")
+	queries = flag.Int("queries", 10_000, "random queries to compare with the oracle; a tenth with -short")
 	seed    = flag.Uint64("seed", 20260101, "of the random queries")
 )
 
@@ -50,64 +49,67 @@ func corpus(t testing.TB) [][]byte {
 }
 
 // TestOracle compares the engine with brute force on random queries whose
-// values are taken from the resources, and on every page boundary.
+// values are taken from the resources: what matches, on every page boundary, and
+// what order, totals and inclusions make of it.
 func TestOracle(t *testing.T) {
-	resources := corpus(t)
-	cfg := search.Default()
-	cfg.Units = false // an addition that the oracle does not know
-	e := newEngine(search.WithConfig(cfg))
-	ix := memindex.New()
-	for _, raw := range resources {
-		if err := ix.Add(e, raw); err != nil {
-			t.Fatal(err)
-		}
+	w := newWorld(t)
+	n := *queries
+	if testing.Short() {
+		n /= 10
 	}
-	ix.Sort()
-	o, err := newOracle(resources)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &generator{o: o, r: rand.New(rand.NewPCG(*seed, 1))}
-	for typ, all := range o.all {
-		for id := range all {
-			g.names = append(g.names, [2]string{typ, id})
-		}
-	}
-	slices.SortFunc(g.names, func(a, b [2]string) int { return strings.Compare(a[0]+a[1], b[0]+b[1]) })
-	hits, wrong := 0, 0
-	for i := 0; i < *queries; i++ {
-		typ, conds := g.query()
-		if len(conds) == 0 {
-			continue
-		}
-		var want []string
-		for id, res := range o.all[typ] {
-			if !slices.ContainsFunc(conds, func(c *cond) bool { return !o.holds(res, c) }) {
-				want = append(want, id)
+	const shards = 2
+	for shard := range uint64(shards) {
+		t.Run(fmt.Sprint(shard), func(t *testing.T) {
+			t.Parallel()
+			o, err := newOracle(w.resources)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		slices.Sort(want)
-		hits += min(1, len(want))
-		var parts []string
-		for _, c := range conds {
-			parts = append(parts, url.QueryEscape(c.key())+"="+url.QueryEscape(c.value()))
-		}
-		q := strings.Join(parts, "&")
-		got, err := pages(e, ix, typ, q, 1+g.r.IntN(60))
-		slices.Sort(got)
-		if err != nil || !slices.Equal(got, want) {
-			wrong++
-			plain, _ := url.QueryUnescape(q)
-			t.Errorf("query %d: %s?%s\n err %v, got %d %v want %d %v", i, typ, plain, err, len(got), cutList(got), len(want), cutList(want))
-			if wrong > 10 {
-				t.FailNow()
+			g := newGenerator(o, *seed+shard)
+			hits, wrong := 0, 0
+			for i := 0; i < n/shards && wrong < 10; i++ {
+				found, ok := g.compare(t, w, i)
+				hits += min(1, found)
+				if !ok {
+					wrong++
+				}
 			}
+			if hits < n/shards/2 {
+				t.Errorf("only %d of %d queries found something: the generator is blunt", hits, n/shards)
+			}
+			t.Logf("%d queries over %d resources, %d with results; features: %v", n/shards, len(w.resources), hits, g.used)
+		})
+	}
+}
+
+// compare asks one random query and reports how many it should find and whether
+// it did.
+func (g *generator) compare(t *testing.T, w *world, i int) (int, bool) {
+	typ, conds := g.query()
+	var want []string
+	for _, id := range g.o.ids[typ] {
+		if !slices.ContainsFunc(conds, func(c *cond) bool { return !g.o.holds(g.o.all[typ][id], c) }) {
+			want = append(want, id)
 		}
 	}
-	if hits < *queries/2 {
-		t.Errorf("only %d of %d queries found something: the generator is blunt", hits, *queries)
+	var parts []string
+	for _, c := range conds {
+		parts = append(parts, url.QueryEscape(c.key())+"="+url.QueryEscape(c.value()))
 	}
-	t.Logf("%d queries over %d resources, %d with results", *queries, len(resources), hits)
+	q := strings.Join(parts, "&")
+	got, err := pages(w.engine, w.index, typ, q, 1+g.r.IntN(60))
+	slices.Sort(got)
+	if err != nil || !slices.Equal(got, want) {
+		plain, _ := url.QueryUnescape(q)
+		t.Errorf("query %d: %s?%s\n err %v, got %d %v want %d %v", i, typ, plain, err, len(got), cutList(got), len(want), cutList(want))
+		return len(want), false
+	}
+	if err := g.shapes(w, typ, q, want); err != nil {
+		plain, _ := url.QueryUnescape(q)
+		t.Errorf("query %d: %s?%s: %v", i, typ, plain, err)
+		return len(want), false
+	}
+	return len(want), true
 }
 
 func cutList(s []string) []string { return s[:min(8, len(s))] }
@@ -117,7 +119,7 @@ func pages(e *search.Engine, ix search.Index, typ, q string, count int) ([]strin
 	var out []string
 	total, cursor := -1, ""
 	for {
-		p, err := e.Search(context.Background(), ix, search.Request{Type: typ, Query: q, Count: count, Cursor: cursor, Now: time.Unix(1.7e9, 0)})
+		p, err := e.Search(context.Background(), ix, search.Request{Type: typ, Query: q, Count: count, Cursor: cursor, Now: now})
 		if err != nil {
 			return out, err
 		}
@@ -148,26 +150,37 @@ func pages(e *search.Engine, ix search.Index, typ, q string, count int) ([]strin
 type generator struct {
 	o     *oracle
 	r     *rand.Rand
-	names [][2]string
+	names [][2]string    // type and id of every resource
+	used  map[string]int // how often a feature was asked for
+}
+
+func newGenerator(o *oracle, seed uint64) *generator {
+	g := &generator{o: o, r: rand.New(rand.NewPCG(seed, 1)), used: map[string]int{}}
+	for _, typ := range slices.Sorted(maps.Keys(o.ids)) {
+		for _, id := range o.ids[typ] {
+			g.names = append(g.names, [2]string{typ, id})
+		}
+	}
+	return g
 }
 
 func (g *generator) query() (string, []*cond) {
 	typ := g.names[g.r.IntN(len(g.names))][0]
+	if g.r.IntN(4) == 0 {
+		typ = g.pick("Patient", "Observation", "Location", "Organization", "Practitioner")
+	}
 	var conds []*cond
 	for n := 1 + g.r.IntN(3); n > 0; n-- {
 		if c := g.cond(typ, 0); c != nil {
 			conds = append(conds, c)
+			g.count(c)
 		}
 	}
 	return typ, conds
 }
 
 func (g *generator) sample(typ string) fhir.Node {
-	var ids []string
-	for id := range g.o.all[typ] {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
+	ids := g.o.ids[typ]
 	if len(ids) == 0 {
 		return fhir.Node{}
 	}
@@ -175,8 +188,13 @@ func (g *generator) sample(typ string) fhir.Node {
 }
 
 func (g *generator) cond(typ string, depth int) *cond {
+	if g.r.IntN(4) == 0 {
+		if c := g.special(typ); c != nil {
+			return c
+		}
+	}
 	for range 20 {
-		sps := model().SearchParameters(typ)
+		sps := parameters(typ)
 		sp := sps[g.r.IntN(len(sps))]
 		res := g.sample(typ)
 		if !plainly(sp) || sp.Type == "special" || sp.Code == "_id" || !res.Exists() {
@@ -237,7 +255,7 @@ func (g *generator) composite(res fhir.Node, sp *definitions.SearchParameter, v 
 func (g *generator) linked(typ string, depth int) *cond {
 	if g.r.IntN(2) == 0 {
 		for range 30 {
-			sps := model().SearchParameters(typ)
+			sps := parameters(typ)
 			sp := sps[g.r.IntN(len(sps))]
 			if sp.Type != "reference" || !plainly(sp) {
 				continue
@@ -256,7 +274,7 @@ func (g *generator) linked(typ string, depth int) *cond {
 	}
 	for range 30 {
 		from := g.names[g.r.IntN(len(g.names))]
-		sps := model().SearchParameters(from[0])
+		sps := parameters(from[0])
 		sp := sps[g.r.IntN(len(sps))]
 		if sp.Type != "reference" || !plainly(sp) {
 			continue
