@@ -10,6 +10,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/search/path"
 	"github.com/qihuang-health/qihuang/fhir/search/query"
 	"github.com/qihuang-health/qihuang/fhir/search/text"
+	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
 // modifiers lists what may stand behind the colon for a type of parameter.
@@ -218,6 +219,11 @@ func (b *builder) concepts(l *leaf, modifier string, c coded, whole string) erro
 	default:
 		err = terms.Above(b.ctx, c.system, c.code, func(code string) bool { return add(c.system, code) })
 	}
+	if fault.Is(err, fault.NotFound) { // not the resource searched for, but what the query names
+		e := fault.New(fault.Invalid, "%s", err.Error())
+		e.Issues = fault.IssuesOf(err)
+		return e
+	}
 	if err == nil && n > query.MaxValues {
 		return costly("值集展开后代码过多", "the value set has too many codes for a search", "请使用更小的值集 (use a smaller value set)")
 	}
@@ -240,6 +246,9 @@ func (b *builder) reference(l *leaf, modifier, v string) error {
 		}
 		return nil
 	case "above", "below":
+		if typ, id := b.resource(p, s); typ != "" {
+			return b.hierarchy(l, modifier, typ, id)
+		}
 		return b.uri(l, key.Canonical, modifier, s)
 	default:
 		if b.e.cat.Types[modifier] == nil {

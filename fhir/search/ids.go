@@ -44,6 +44,13 @@ func (s *idSet) has(id []byte) bool {
 
 // identities builds _id=a,b.
 func (b *builder) identities(t *param.Table, name *query.Name, value string) (*node, error) {
+	if name.Modifier == "missing" && (value == "true" || value == "false") { // every resource has one
+		n := &node{op: opAll, typ: t}
+		if value == "true" {
+			n = not(n)
+		}
+		return n, nil
+	}
 	set := &idSet{}
 	for _, v := range query.Split(value, ',') {
 		v = query.Unescape(v)
@@ -62,7 +69,7 @@ func (b *builder) identities(t *param.Table, name *query.Name, value string) (*n
 	case "not":
 		return not(n), nil
 	}
-	return nil, invalid("bad-search-modifier", "_id 不支持修饰符 :"+name.Modifier, "_id has no modifier :"+name.Modifier, "可用 (allowed): :not")
+	return nil, invalid("bad-search-modifier", "_id 不支持修饰符 :"+name.Modifier, "_id has no modifier :"+name.Modifier, "可用 (allowed): :missing :not")
 }
 
 func cutType(s string) (typ, id string, ok bool) {

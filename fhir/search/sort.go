@@ -27,7 +27,7 @@ func (s *searcher) order(p query.Param) error {
 			if sp == nil {
 				return unknownParam(t, o.code, []string{"_id"})
 			}
-			if sp.Kind == param.Special || sp.Kind == param.Composite || !sp.Valued() {
+			if sp.Kind == param.Special || !sp.Valued() {
 				return badControl(p, "不能按 "+o.code+" 排序", "cannot sort by "+o.code)
 			}
 		}
@@ -105,6 +105,8 @@ func sortSpaces(k param.Kind) []key.Space {
 		return []key.Space{key.URI}
 	case param.Reference:
 		return []key.Space{key.Ref, key.Canonical}
+	case param.Composite:
+		return []key.Space{key.Composite}
 	}
 	return []key.Space{key.Short, key.LongLow}
 }

@@ -15,7 +15,7 @@ func (s *searcher) walkable() bool {
 		return false
 	}
 	k := s.types[0].ByCode[s.sorts[0].code].Kind
-	if k == param.Reference {
+	if k == param.Reference || k == param.Composite {
 		return false
 	}
 	est, all := s.nodes[0].est, s.count0()
