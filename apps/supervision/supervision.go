@@ -112,14 +112,15 @@ func (a *App) breakdown(ctx context.Context, s scope, m *measures.Measure, dimen
 	bars := make([]bar, 0, len(rows))
 	top := 0.0
 	for _, r := range rows {
-		b := bar{Name: r.Key, Text: text(m, r.Score), Parts: parts(m, r.Score), value: r.Score.Value}
+		score, key := r.Scores[0], r.Keys[0]
+		b := bar{Name: key, Text: text(m, score), Parts: parts(m, score), value: score.Value}
 		if dimension == "org" {
 			for _, h := range s.Halls {
-				if h.Key == r.Key {
+				if h.Key == key {
 					b.Name = h.Name
 				}
 			}
-			b.Link = fmt.Sprintf("/supervision/%s?from=%s&to=%s&org=%s", m.Name, s.From, s.To, template.URLQueryEscaper(r.Key))
+			b.Link = fmt.Sprintf("/supervision/%s?from=%s&to=%s&org=%s", m.Name, s.From, s.To, template.URLQueryEscaper(key))
 		}
 		top = max(top, b.value)
 		bars = append(bars, b)

@@ -20,6 +20,7 @@ func (h *hub) run(ctx context.Context, group *errgroup.Group) {
 	parts := []func(context.Context) error{h.store.Run, h.letters.Run, h.inbound.Run, h.changes.Run, h.sink.Run, h.keepHouse, h.mllp.Run, h.seedGuide, h.relax, h.runParameters, h.subscriptions.Run, h.deliver}
 	parts = append(parts, h.desk.Run)
 	parts = append(parts, h.sources...)
+	parts = append(parts, h.keepMarts)
 	if h.engine != nil {
 		parts = append(parts, h.engine.Run)
 	}

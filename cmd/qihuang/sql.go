@@ -25,6 +25,14 @@ func openDatabase(c ClickHouseConfig, addr string) (*database, error) {
 	return &database{conn}, nil
 }
 
+// Exec runs a statement of the hub's own.
+func (d *database) Exec(ctx context.Context, sql string) error {
+	if err := d.conn.Exec(ctx, sql); err != nil {
+		return fault.New(fault.Unavailable, "数据仓库暂时不可用：%w", err)
+	}
+	return nil
+}
+
 // Query implements the queriers of pages and indicators: rows of sql with
 // parameters bound by the server.
 func (d *database) Query(ctx context.Context, sql string, params map[string]string, fn func(scan func(dest ...any) error) error) error {

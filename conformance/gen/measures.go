@@ -59,7 +59,7 @@ var indicators = []indicator{
 	{"therapy-cost-share", "中医治疗收入占比", "治疗费 / 收费合计", "visit", "sum(therapy_cost)", "sum(cost)", "", sourceTCMHospital},
 	{"therapy-cost-per-therapy-visit", "非药物疗法次均费用", "治疗费 / 非药物疗法人次", "visit", "sumIf(therapy_cost, therapies > 0)", "countIf(therapies > 0)", "元", sourceOwn},
 	{"examination-cost-share", "检查检验收入占比", "检查费与检验费 / 收费合计", "visit", "sum(examination_cost)", "sum(cost)", "", sourceOwn},
-	{"high-cost-visit-share", "高费用就诊占比", "单次费用超过期内有收费就诊均值 3 倍的人次 / 门诊人次", "visit", "countIf(cost > 3 * (SELECT sum(amount) / uniqExact(encounter_id) FROM qihuang.charge FINAL WHERE encounter_id IN (SELECT id FROM finished)))", "count()", "", sourceOwn},
+	{"high-cost-visit-share", "高费用就诊占比", "单次费用超过期内有收费就诊均值 3 倍的人次 / 门诊人次", "visit", "countIf(cost > 3 * (SELECT sum(cost) / countIf(charges > 0) FROM visit))", "count()", "", sourceOwn},
 	{"dual-diagnosis-rate", "双诊断完整率", "中医病名与 ICD-10 均有编码的人次 / 门诊人次", "visit", "countIf(has_disease AND has_icd10)", "count()", "", sourceOwn},
 	{"syndrome-recorded-rate", "证型填写率", "有证候的人次 / 门诊人次", "visit", "countIf(has_syndrome)", "count()", "", sourceOwn},
 	{"tcm-disease-recorded-rate", "中医病名填写率", "有中医病名的人次 / 门诊人次", "visit", "countIf(has_disease)", "count()", "", sourceOwn},
@@ -72,7 +72,7 @@ var indicators = []indicator{
 	{"four-examinations-rate", "四诊齐全率", "望、闻、问、切均有记录的人次 / 门诊人次", "visit", "countIf(examinations = 4)", "count()", "", sourceOwn},
 	{"record-rate", "病历书写率", "有门诊病历的人次 / 门诊人次", "visit", "countIf(has_record)", "count()", "", sourceOwn},
 	{"chief-complaint-rate", "主诉填写率", "病历有主诉的人次 / 门诊人次", "visit", "countIf(has_chief_complaint)", "count()", "", sourceOwn},
-	{"charged-visit-rate", "收费完整率", "有收费明细的人次 / 门诊人次", "visit", "countIf(cost > 0)", "count()", "", sourceOwn},
+	{"charged-visit-rate", "收费完整率", "有收费明细的人次 / 门诊人次", "visit", "countIf(charges > 0)", "count()", "", sourceOwn},
 	{"visits-per-doctor-day", "医师日均担负诊疗人次", "门诊人次 / 医师出诊日数", "visit", "count()", "uniqExact(doctor_id, day)", "人次", sourcePrimary},
 	{"doctors-active", "出诊医师数", "期内有已完成就诊的医师数", "visit", "uniqExact(doctor_id)", "", "人", sourceOwn},
 	{"clinic-days", "开诊日数", "期内有就诊的馆·日数", "visit", "uniqExact(org_code, day)", "", "日", sourceOwn},
@@ -99,8 +99,40 @@ var indicators = []indicator{
 	{"named-formula-share", "成方使用率", "写明方名的处方数 / 饮片、颗粒处方数", "prescription", "countIf(herbal AND formula != '')", "countIf(herbal)", "", sourceOwn},
 }
 
+// dimensions are what an indicator may be broken down by, by fact: columns of
+// the fact that become the Measure's stratifiers.
+var dimensions = map[string][][2]string{
+	"visit": {{"org", "机构"}, {"area", "区县"}, {"city", "市"}, {"level", "机构级别"}, {"day", "日"}, {"month", "月"}, {"quarter", "季"}, {"year", "年"}, {"doctor", "医生"},
+		{"visit-type", "初复诊"}, {"insurance", "付费方式"}, {"gender", "性别"}, {"age-band", "年龄段"}, {"disease", "中医病名"}, {"syndrome", "证候"}, {"icd10", "西医诊断"}},
+	"prescription": {{"org", "机构"}, {"area", "区县"}, {"city", "市"}, {"level", "机构级别"}, {"day", "日"}, {"month", "月"}, {"quarter", "季"}, {"year", "年"}, {"doctor", "医生"},
+		{"category", "处方类别"}, {"formula", "方名"}},
+}
+
+// better says which way is good where that is beyond doubt: complete records
+// and fewer unsafe prescriptions. Shares and costs have no good direction.
+func (m indicator) better() string {
+	switch m.name {
+	case "dual-diagnosis-rate", "syndrome-recorded-rate", "tcm-disease-recorded-rate", "icd10-recorded-rate", "coded-disease-rate", "coded-syndrome-rate",
+		"tongue-pulse-rate", "tongue-recorded-rate", "pulse-recorded-rate", "four-examinations-rate", "record-rate", "chief-complaint-rate", "charged-visit-rate":
+		return "increase"
+	case "overdose-prescription-rate", "eighteen-incompatibles-rate", "nineteen-antagonisms-rate", "over-seven-dose-rate", "over-five-drug-rate", "unknown-herb-rate":
+		return "decrease"
+	}
+	return ""
+}
+
+// stratifiers are the fact's dimensions as FHIR writes them.
+func (m indicator) stratifiers() (list []any) {
+	for _, d := range dimensions[m.fact] {
+		list = append(list, map[string]any{"code": map[string]any{"coding": []any{map[string]any{"system": Base + "/CodeSystem/measure-dimension", "code": d[0], "display": d[1]}}},
+			"criteria": map[string]any{"language": "application/sql", "name": m.fact, "expression": d[0]}})
+	}
+	return list
+}
+
 // measures writes the indicators as FHIR Measures: population criteria in SQL
-// over the fact tables of the warehouse.
+// over the fact tables of the warehouse, one row a visit or prescription, which
+// roll up from hall and day as ratios of sums.
 func measures(_, to string) error {
 	dir := filepath.Join(filepath.Dir(to), "measures")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -128,9 +160,15 @@ func measures(_, to string) error {
 			"status": "active", "publisher": "岐黄", "description": m.definition, "copyright": "口径来源：" + m.source, "effectivePeriod": map[string]any{"start": "2026-01-01"},
 			"subjectCodeableConcept": map[string]any{"coding": []any{map[string]any{"system": "http://hl7.org/fhir/resource-types", "code": "Organization"}}},
 			"scoring":                map[string]any{"coding": []any{map[string]any{"system": "http://terminology.hl7.org/CodeSystem/measure-scoring", "code": scoring}}},
-			"group":                  []any{map[string]any{"population": pop}}}
+			"relatedArtifact":        []any{map[string]any{"type": "citation", "citation": m.source}},
+			"group":                  []any{map[string]any{"population": pop, "stratifier": m.stratifiers()}}}
+		extensions := []any{map[string]any{"url": Base + "/StructureDefinition/measure-grain", "valueString": "机构 × 日"}}
 		if m.unit != "" {
-			r["extension"] = []any{map[string]any{"url": Base + "/StructureDefinition/measure-unit", "valueString": m.unit}}
+			extensions = append(extensions, map[string]any{"url": Base + "/StructureDefinition/measure-unit", "valueString": m.unit})
+		}
+		r["extension"] = extensions
+		if better := m.better(); better != "" {
+			r["improvementNotation"] = map[string]any{"coding": []any{map[string]any{"system": "http://terminology.hl7.org/CodeSystem/measure-improvement-notation", "code": better}}}
 		}
 		b, err := encode(r)
 		if err != nil {

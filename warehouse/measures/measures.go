@@ -1,7 +1,13 @@
 // Package measures computes the supervision indicators: FHIR Measures whose
 // population criteria are ClickHouse aggregates over two facts, the finished
 // visit and the prescription. Every number is a ratio of sums at the level
-// asked for, computed live over FINAL, so it is as fresh as the tables.
+// asked for.
+//
+// A scope of up to some hundred thousand visits is computed live over FINAL, so
+// it is as fresh as the tables. Larger ones are read from marts, which
+// refreshable materialised views compute over FINAL (see [Marts] and
+// DESIGN.md): the same expressions over the same facts, so the numbers are the
+// same.
 package measures
 
 import (
@@ -29,8 +35,15 @@ type Measure struct {
 	Fact                         string // visit | prescription
 	Numerator, Denominator       string // SQL aggregates; Denominator "" = a plain count
 	Unit, Source, Scoring        string
-	Raw                          []byte // the FHIR Measure
+	Grain                        string      // the smallest unit it is kept at
+	Dimensions                   []Dimension // what it may be broken down by
+	From, To                     string      // effective dates, "" = open
+	Better                       string      // increase | decrease, "" = neither is good in itself
+	Raw                          []byte      // the FHIR Measure
 }
+
+// Dimension is something an indicator may be broken down by.
+type Dimension struct{ Name, Title string }
 
 // Score is a measure's value for one subject and period.
 type Score struct {
@@ -44,13 +57,19 @@ type Score struct {
 type Catalogue struct {
 	list  []*Measure
 	named map[string]*Measure
-	facts map[string]string
+	facts map[string]*fact
+	cubes map[string]*cube
+	limit int // visits up to which a scope is computed live
 }
+
+// liveLimit is how many visits of a scope are computed anew from the tables;
+// larger scopes are read from the marts.
+const liveLimit = 200_000
 
 // Load reads the Measures of the guide and the rules of rational use that some
 // of them count.
 func Load(k *rational.Knowledge) (*Catalogue, error) {
-	c := &Catalogue{named: map[string]*Measure{}, facts: map[string]string{"visit": visitFact, "prescription": prescriptionFact(k)}}
+	c := &Catalogue{named: map[string]*Measure{}, facts: map[string]*fact{"visit": visitFact(), "prescription": prescriptionFact(k)}, cubes: map[string]*cube{}, limit: liveLimit}
 	for file, b := range conformance.Measures() {
 		tree, err := fhir.Parse(b)
 		if err != nil {
@@ -58,24 +77,40 @@ func Load(k *rational.Knowledge) (*Catalogue, error) {
 		}
 		m := read(tree.Root())
 		m.Raw = b
-		if c.facts[m.Fact] == "" {
+		if c.facts[m.Fact] == nil {
 			return nil, fmt.Errorf("measure %s: unknown fact %q", file, m.Fact)
 		}
 		c.list, c.named[m.Name] = append(c.list, m), m
+	}
+	for name := range c.facts {
+		c.cubes[name] = cubeOf(c.list, name)
 	}
 	return c, nil
 }
 
 func read(r fhir.Node) *Measure {
 	m := &Measure{Name: r.Get("name").Str(), Title: r.Get("title").Str(), Definition: r.Get("description").Str(), URL: r.Get("url").Str(),
-		Source: r.Get("copyright").Str(), Unit: r.Path("extension", "valueString").Str(), Scoring: r.Path("scoring", "coding", "code").Str()}
-	for p := range r.Get("group").At(0).Get("population").Children() {
+		Source: r.Get("copyright").Str(), Scoring: r.Path("scoring", "coding", "code").Str(), Better: r.Path("improvementNotation", "coding", "code").Str(),
+		From: r.Path("effectivePeriod", "start").Str(), To: r.Path("effectivePeriod", "end").Str()}
+	for x := range r.Get("extension").Children() {
+		switch v := x.Get("valueString").Str(); strings.TrimPrefix(x.Get("url").Str(), conformance.Base+"/StructureDefinition/") {
+		case "measure-unit":
+			m.Unit = v
+		case "measure-grain":
+			m.Grain = v
+		}
+	}
+	group := r.Get("group").At(0)
+	for p := range group.Get("population").Children() {
 		m.Fact = p.Path("criteria", "name").Str()
 		if p.Path("code", "coding", "code").Str() == "denominator" {
 			m.Denominator = p.Path("criteria", "expression").Str()
 		} else {
 			m.Numerator = p.Path("criteria", "expression").Str()
 		}
+	}
+	for d := range group.Get("stratifier").Children() {
+		m.Dimensions = append(m.Dimensions, Dimension{d.Path("code", "coding", "code").Str(), d.Path("code", "coding", "display").Str()})
 	}
 	return m
 }
@@ -98,6 +133,7 @@ func (c *Catalogue) Get(name string) (*Measure, error) {
 type Scope struct {
 	From, To time.Time
 	Orgs     []string
+	Source   Source // Auto unless a caller knows better
 }
 
 // Shanghai is the zone in which indicators count days (UTC+8, no summer time).
@@ -126,77 +162,8 @@ func (s Scope) params() map[string]string {
 		quoted[i] = "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(o) + "'"
 	}
 	const layout = "2006-01-02 15:04:05.000"
-	return map[string]string{"from": s.From.UTC().Format(layout), "to": s.To.UTC().Format(layout), "orgs": "[" + strings.Join(quoted, ",") + "]"}
-}
-
-// Evaluate computes several indicators of one fact or of both for one scope, in
-// one query per fact. Scores are parallel to list.
-func (c *Catalogue) Evaluate(ctx context.Context, q Querier, scope Scope, list ...*Measure) ([]Score, error) {
-	out := make([]Score, len(list))
-	for _, fact := range []string{"visit", "prescription"} {
-		var cols []string
-		var at []int
-		for i, m := range list {
-			if m.Fact == fact {
-				cols, at = append(cols, column(m.Numerator), column(m.Denominator)), append(at, i)
-			}
-		}
-		if len(at) == 0 {
-			continue
-		}
-		sql := c.facts[fact] + "\nSELECT " + strings.Join(cols, ",\n  ") + "\nFROM " + fact
-		err := q.Query(ctx, sql, scope.params(), func(scan func(...any) error) error {
-			values := make([]float64, len(cols))
-			dest := make([]any, len(cols))
-			for i := range values {
-				dest[i] = &values[i]
-			}
-			if err := scan(dest...); err != nil {
-				return err
-			}
-			for j, i := range at {
-				out[i] = score(list[i], values[2*j], values[2*j+1])
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("evaluate indicators of %s: %w", fact, err)
-		}
-	}
-	return out, nil
-}
-
-// Row is one group of a breakdown.
-type Row struct {
-	Key   string
-	Score Score
-}
-
-// Dimensions that a breakdown may group by, with their SQL.
-var dimensions = map[string]string{"org": "org_code", "day": "toString(day)", "month": "formatDateTime(day, '%Y-%m')", "doctor": "doctor_id"}
-
-// Breakdown computes one indicator per hall, day, month or doctor.
-func (c *Catalogue) Breakdown(ctx context.Context, q Querier, scope Scope, m *Measure, dimension string) ([]Row, error) {
-	by := dimensions[dimension]
-	if by == "" {
-		return nil, fault.New(fault.Invalid, "不能按 %q 分组，可用：org、day、month、doctor", dimension)
-	}
-	sql := fmt.Sprintf("%s\nSELECT %s AS key, %s, %s\nFROM %s GROUP BY key ORDER BY key LIMIT 10000", c.facts[m.Fact], by, column(m.Numerator), column(m.Denominator), m.Fact)
-	var rows []Row
-	err := q.Query(ctx, sql, scope.params(), func(scan func(...any) error) error {
-		var r Row
-		var n, d float64
-		if err := scan(&r.Key, &n, &d); err != nil {
-			return err
-		}
-		r.Score = score(m, n, d)
-		rows = append(rows, r)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("break %s down by %s: %w", m.Name, dimension, err)
-	}
-	return rows, nil
+	return map[string]string{"from": s.From.UTC().Format(layout), "to": s.To.UTC().Format(layout), "orgs": "[" + strings.Join(quoted, ",") + "]",
+		"from_day": s.From.In(Shanghai()).Format(time.DateOnly), "to_day": s.To.In(Shanghai()).Format(time.DateOnly)}
 }
 
 func column(sql string) string {

@@ -79,6 +79,7 @@ func (s *Sink) store(ctx context.Context, b *batch) error {
 		st.Changes += int64(len(b.changes))
 		st.Rows += written + int64(len(land.list))
 		st.Skipped += b.skipped
+		st.High = s.high
 		if n := len(b.changes); n > 0 {
 			st.Lag = time.Since(b.changes[n-1].LastUpdated)
 		}

@@ -80,6 +80,7 @@ type Stats struct {
 	Changes, Rows, Skipped int64         // written since the start; rows a view refused
 	Next                   map[int]int64 // partition → next offset
 	Lag                    time.Duration // age of the newest change when it became queryable
+	High                   uint64        // newest change sequence in the tables
 	Error                  string        // why the last try failed, "" if it did not
 }
 
@@ -123,6 +124,13 @@ func (s *Sink) Stats() Stats {
 		out.Next[p] = n
 	}
 	return out
+}
+
+// High returns the newest change sequence in the tables.
+func (s *Sink) High() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stats.High
 }
 
 func (s *Sink) note(fn func(*Stats)) {

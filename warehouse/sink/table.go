@@ -170,6 +170,7 @@ func (s *Sink) prepare(ctx context.Context) error {
 	if err := s.conn.QueryRow(ctx, "SELECT max(seq) FROM "+s.landing.path()).Scan(&s.high); err != nil {
 		return err
 	}
+	s.note(func(st *Stats) { st.High = s.high })
 	for _, name := range changed {
 		s.log.Info("a view's column has another type: rebuilding its table", "table", name)
 		if err := s.Rebuild(ctx, name); err != nil {

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/qihuang-health/qihuang/fhir/tcm/rational"
+	"github.com/qihuang-health/qihuang/internal/clock"
+	"github.com/qihuang-health/qihuang/internal/sim"
+	"github.com/qihuang-health/qihuang/warehouse/measures"
+)
+
+// TestProvinceMonth sends a seeded month of six halls through the real doors.
+// Every indicator, by the operation and from each source of the warehouse, must
+// equal its recomputation from the FHIR resources (recompute_test.go).
+func TestProvinceMonth(t *testing.T) {
+	needEngine(t)
+	h := startHub(t)
+	cfg := sim.Default(time.Now())
+	from := time.Date(2026, 9, 1, 0, 0, 0, 0, sim.China())
+	cfg.Seed, cfg.Halls, cfg.Days, cfg.VisitsPerDay, cfg.Start, cfg.BaseURL = 11, 6, 30, 4, from, h.url("")
+	report, err := sim.Run(context.Background(), cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.eventually(60*time.Second, "everything in SQL", func() bool {
+		return h.sql("SELECT count() FROM qihuang.encounter FINAL WHERE status = 'finished'") == fmt.Sprint(report.Truth.Visits) &&
+			h.sql("SELECT count() FROM qihuang.charge FINAL") == fmt.Sprint(report.Truth.Charges)
+	})
+	k, err := rational.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := readProvince(h, from, from.AddDate(0, 1, 0))
+	if len(p.visits) != report.Truth.Visits {
+		t.Fatalf("%d visits over REST, %d sent", len(p.visits), report.Truth.Visits)
+	}
+	want := p.indicators(k)
+	h.operations(want)
+	h.sources(k, p, want, from)
+}
+
+// operations asks $evaluate-measure for every indicator.
+func (h *program) operations(want map[string]ratio) {
+	for name, w := range want {
+		code, body := h.request("GET", "/fhir/Measure/"+name+"/$evaluate-measure?periodStart=2026-09-01&periodEnd=2026-09-30", "", nil)
+		var r struct {
+			Group []struct {
+				Population   []struct{ Count float64 }
+				MeasureScore struct{ Value *float64 }
+			}
+		}
+		if err := json.Unmarshal(body, &r); err != nil || code != 200 || len(r.Group) != 1 || len(r.Group[0].Population) == 0 {
+			h.t.Fatalf("%s: %d %s", name, code, body)
+		}
+		score, v := w.n, r.Group[0].MeasureScore.Value
+		if w.d >= 0 {
+			score = w.n / w.d
+		}
+		switch {
+		case w.d == 0:
+			if v != nil {
+				h.t.Errorf("%s: a score without a denominator: %g", name, *v)
+			}
+		case v == nil || !same(*v, score):
+			h.t.Errorf("%s: %s, recomputed %g", name, body, score)
+		}
+	}
+}
+
+// sources compares the three sources, with every indicator of the catalogue.
+func (h *program) sources(k *rational.Knowledge, p *province, want map[string]ratio, from time.Time) {
+	h.t.Helper()
+	t := h.t
+	db, err := openDatabase(ClickHouseConfig{User: "default"}, fmt.Sprintf("127.0.0.1:%d", h.port(8123)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.conn.Close()
+	c, err := measures.Load(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	marts := measures.NewMarts(c, db, clock.System{}, slog.New(slog.DiscardHandler))
+	if err := marts.Prepare(ctx); err != nil {
+		t.Fatal(err)
+	}
+	months, err := marts.Months(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range months {
+		if err := marts.Build(ctx, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := marts.Refresh(ctx); err != nil {
+		t.Fatal(err)
+	}
+	list := c.All()
+	if len(list) != len(want) {
+		t.Errorf("%d indicators, %d recomputed", len(list), len(want))
+	}
+	for name, source := range map[string]measures.Source{"live": measures.Live, "fact": measures.Fact, "cube": measures.Cube} {
+		scores, err := c.Evaluate(ctx, db, measures.Scope{From: from, To: from.AddDate(0, 1, 0), Source: source}, list...)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for i, m := range list {
+			want[m.Name].check(t, name+" "+m.Name, scores[i].Numerator, scores[i].Denominator)
+		}
+		visits, err := c.Get("outpatient-visits")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := c.Table(ctx, db, measures.Scope{From: from, To: from.AddDate(0, 1, 0), Source: source}, []string{"org", "day"}, visits)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got, count := map[string]float64{}, map[string]float64{}
+		for _, r := range rows {
+			got[r.Keys[0]+" "+r.Keys[1]] = r.Scores[0].Value
+		}
+		for _, v := range p.visits {
+			count[v.org+" "+v.day.Format(time.DateOnly)]++
+		}
+		for key, n := range count {
+			if got[key] != n {
+				t.Errorf("%s: %s has %g visits, recomputed %g", name, key, got[key], n)
+			}
+		}
+	}
+}
