@@ -58,6 +58,16 @@ func RationalUse() []byte {
 	return b
 }
 
+// AlertRules returns the shipped rules of supervision alerts as YAML. Their
+// thresholds are the project's defaults, not official ones.
+func AlertRules() []byte {
+	b, err := files.ReadFile("rules/alerts.yaml")
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
 // Structures yields the StructureDefinitions of the guide (profiles with
 // differentials, extensions) as JSON, by file name, in order.
 func Structures() iter.Seq2[string, []byte] { return walk("profiles") }

@@ -17,6 +17,7 @@ import (
 	"github.com/qihuang-health/qihuang/internal/outbound"
 	"github.com/qihuang-health/qihuang/internal/trace"
 	"github.com/qihuang-health/qihuang/warehouse/gateway"
+	"github.com/qihuang-health/qihuang/warehouse/measures"
 )
 
 // Config is the hub's one configuration file. Every part has a working default,
@@ -38,6 +39,7 @@ type Config struct {
 	Sources    []SourceConfig   `yaml:"sources"`
 
 	Housekeeping HousekeepingConfig `yaml:"housekeeping"`
+	Supervision  SupervisionConfig  `yaml:"supervision"`
 }
 
 // LogConfig says how the hub logs. No health data is ever logged.
@@ -112,7 +114,8 @@ func Default() Config {
 		Outbound:     outbound.Config{Allow: []string{}},
 		Trace:        trace.Config{Ratio: 1},
 		Sources:      []SourceConfig{},
-		Housekeeping: HousekeepingConfig{Snapshot: "@hourly", Keep: 3, Optimize: "0 4 * * *"}}
+		Housekeeping: HousekeepingConfig{Snapshot: "@hourly", Keep: 3, Optimize: "0 4 * * *"},
+		Supervision:  SupervisionConfig{Schedule: "30 6 * * *", Thresholds: []measures.Threshold{}}}
 }
 
 // LoadConfig reads a YAML file over the defaults; unknown keys are errors.
@@ -160,7 +163,7 @@ func (c Config) Validate() error {
 	if c.FHIR.History.Versions < 0 || c.FHIR.History.Days < 0 || c.FHIR.History.Days > 36500 {
 		return fault.New(fault.Invalid, "配置 fhir.history 的 versions 与 days 不能为负，days 不超过 36500")
 	}
-	if err := errors.Join(c.Housekeeping.validate(), c.Outbound.Validate(), c.Trace.Validate(), validateSources(c.Sources)); err != nil {
+	if err := errors.Join(c.Housekeeping.validate(), c.Outbound.Validate(), c.Trace.Validate(), validateSources(c.Sources), c.Supervision.validate()); err != nil {
 		return err
 	}
 	_, err := c.zone()

@@ -35,6 +35,11 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 		return err
 	}
 	watch.Mount(r)
+	if err := h.openAlerts(); err != nil {
+		return err
+	}
+	h.alerts.Mount(r)
+	h.mountSupervision(r)
 	pages, err := guide.New(guide.Config{Version: version, Zone: h.zone, Local: h.cfg.loopback()}, h.terms, h.log)
 	if err != nil {
 		return err

@@ -104,7 +104,7 @@ func (h *hub) keepHouse(ctx context.Context) error {
 	for _, job := range []struct {
 		name, line string
 		do         func(context.Context) error
-	}{{"snapshot", h.cfg.Housekeeping.Snapshot, h.snapshot}, {"optimize", h.cfg.Housekeeping.Optimize, h.optimize}} {
+	}{{"snapshot", h.cfg.Housekeeping.Snapshot, h.snapshot}, {"optimize", h.cfg.Housekeeping.Optimize, h.optimize}, {"alerts", h.cfg.Supervision.Schedule, h.watch}} {
 		if job.line == "" {
 			continue
 		}

@@ -35,6 +35,9 @@ func (h *hub) operations(v *validate.Validator) ([]server.Operation, error) {
 	if h.measures, err = measures.Load(rules); err != nil {
 		return nil, err
 	}
+	if err := h.measures.SetThresholds(h.cfg.Supervision.Thresholds); err != nil {
+		return nil, err
+	}
 	ops := append(sql.Operations(), operation.All(operation.Parts{Validator: v, Terminology: h.terms,
 		FHIRPath:   &lab.Lab{Engine: h.paths, Name: "qihuang " + version, Terminology: h.terms.FHIRPath(), Resolver: resolver{h.store}},
 		GraphQL:    graphql.New(h.model, h.paths, graphql.DefaultLimits()),

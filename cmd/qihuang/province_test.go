@@ -14,15 +14,17 @@ import (
 	"github.com/qihuang-health/qihuang/warehouse/measures"
 )
 
-// TestProvinceMonth sends a seeded month of six halls through the real doors.
-// Every indicator, by the operation and from each source of the warehouse, must
-// equal its recomputation from the FHIR resources (recompute_test.go).
+// TestProvinceMonth sends five seeded weeks of eight halls through the real
+// doors. Every indicator, by the operation and from each source of the
+// warehouse, must equal its recomputation from the FHIR resources
+// (recompute_test.go), and the back-test of the alerts must find what the
+// simulator planted and nothing else.
 func TestProvinceMonth(t *testing.T) {
 	needEngine(t)
 	h := startHub(t)
 	cfg := sim.Default(time.Now())
-	from := time.Date(2026, 9, 1, 0, 0, 0, 0, sim.China())
-	cfg.Seed, cfg.Halls, cfg.Days, cfg.VisitsPerDay, cfg.Start, cfg.BaseURL = 11, 6, 30, 4, from, h.url("")
+	from := time.Date(2026, 8, 28, 0, 0, 0, 0, sim.China())
+	cfg.Seed, cfg.Halls, cfg.Days, cfg.VisitsPerDay, cfg.Start, cfg.BaseURL = 11, 8, 35, 6, from, h.url("")
 	report, err := sim.Run(context.Background(), cfg, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -35,13 +37,12 @@ func TestProvinceMonth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := readProvince(h, from, from.AddDate(0, 1, 0))
-	if len(p.visits) != report.Truth.Visits {
-		t.Fatalf("%d visits over REST, %d sent", len(p.visits), report.Truth.Visits)
-	}
+	september := time.Date(2026, 9, 1, 0, 0, 0, 0, sim.China())
+	p := readProvince(h, september, september.AddDate(0, 1, 0))
 	want := p.indicators(k)
 	h.operations(want)
-	h.sources(k, p, want, from)
+	h.sources(k, p, want, september)
+	h.backtest(cfg)
 }
 
 // operations asks $evaluate-measure for every indicator.
@@ -133,6 +134,37 @@ func (h *program) sources(k *rational.Knowledge, p *province, want map[string]ra
 			if got[key] != n {
 				t.Errorf("%s: %s has %g visits, recomputed %g", name, key, got[key], n)
 			}
+		}
+	}
+}
+
+// backtest compares the alerts of the simulated days with what was planted.
+func (h *program) backtest(cfg sim.Config) {
+	h.t.Helper()
+	last := cfg.Start.AddDate(0, 0, cfg.Days-1)
+	code, body := h.request("GET", "/api/supervision/alerts/backtest?from="+cfg.Start.Format(time.DateOnly)+"&to="+last.Format(time.DateOnly), "", nil)
+	var r struct {
+		Episodes []struct{ Rule, Org, First, Last string }
+	}
+	if err := json.Unmarshal(body, &r); err != nil || code != 200 {
+		h.t.Fatalf("backtest: %d %s", code, body)
+	}
+	found, planted := map[string]bool{}, map[string]bool{}
+	for _, p := range cfg.Planted() {
+		planted[p.Rule+" "+p.Org] = true
+		for _, e := range r.Episodes {
+			// a window looks back, so that it may fire a little later
+			if e.Rule == p.Rule && e.Org == p.Org && e.Last >= p.From && e.First <= last.Format(time.DateOnly) {
+				found[p.Rule+" "+p.Org] = true
+			}
+		}
+		if !found[p.Rule+" "+p.Org] {
+			h.t.Errorf("planted, not found: %+v", p)
+		}
+	}
+	for _, e := range r.Episodes {
+		if !planted[e.Rule+" "+e.Org] {
+			h.t.Errorf("found, not planted: %+v", e)
 		}
 	}
 }

@@ -303,7 +303,9 @@ func (p *province) indicators(k *rational.Knowledge) map[string]ratio {
 		most := float64(h.Max) / float64(rational.Gram)
 		return ok && most > 0 && slices.Contains([]string{"", "g", "G", "克"}, it.unit) && it.dose > most
 	}), herbal}
-	out["toxic-herb-prescription-rate"] = ratio{of(func(_ item, h rational.Herb, ok bool) bool { return ok && (h.Toxicity == "有毒" || h.Toxicity == "有大毒") }), herbal}
+	out["toxic-herb-prescription-rate"] = ratio{of(func(_ item, h rational.Herb, ok bool) bool {
+		return ok && (h.Toxicity == "有毒" || h.Toxicity == "有大毒")
+	}), herbal}
 	out["unknown-herb-rate"] = ratio{of(func(_ item, _ rational.Herb, ok bool) bool { return !ok }), herbal}
 	out["eighteen-incompatibles-rate"] = ratio{clash("eighteen-incompatibles"), herbal}
 	out["nineteen-antagonisms-rate"] = ratio{clash("nineteen-antagonisms"), herbal}
@@ -338,7 +340,9 @@ func (v *attendance) cost(categories ...string) (sum float64) {
 	return sum
 }
 
-func (v *attendance) tcm() bool { return v.rx("decoction", "granule", "patent") > 0 || len(v.therapies) > 0 }
+func (v *attendance) tcm() bool {
+	return v.rx("decoction", "granule", "patent") > 0 || len(v.therapies) > 0
+}
 
 // visitIndicators are those whose unit is the visit.
 func (p *province) visitIndicators() map[string]ratio {
@@ -405,9 +409,11 @@ func (p *province) visitIndicators() map[string]ratio {
 		"dual-diagnosis-rate": func(v *attendance) bool { return v.disease && v.icd10 }, "syndrome-recorded-rate": func(v *attendance) bool { return v.syndrome },
 		"tcm-disease-recorded-rate": func(v *attendance) bool { return v.disease }, "icd10-recorded-rate": func(v *attendance) bool { return v.icd10 },
 		"tongue-pulse-rate": func(v *attendance) bool { return v.findings["tongue"] && v.findings["pulse"] }, "tongue-recorded-rate": func(v *attendance) bool { return v.findings["tongue"] },
-		"pulse-recorded-rate":    func(v *attendance) bool { return v.findings["pulse"] },
-		"four-examinations-rate": func(v *attendance) bool { return v.findings["inspection"] && v.findings["listening"] && v.findings["inquiry"] && v.findings["palpation"] },
-		"record-rate":            func(v *attendance) bool { return v.record }, "chief-complaint-rate": func(v *attendance) bool { return v.complaint },
+		"pulse-recorded-rate": func(v *attendance) bool { return v.findings["pulse"] },
+		"four-examinations-rate": func(v *attendance) bool {
+			return v.findings["inspection"] && v.findings["listening"] && v.findings["inquiry"] && v.findings["palpation"]
+		},
+		"record-rate": func(v *attendance) bool { return v.record }, "chief-complaint-rate": func(v *attendance) bool { return v.complaint },
 		"charged-visit-rate": func(v *attendance) bool { return v.chargeLines > 0 }, "weekend-visit-share": func(v *attendance) bool { w := v.day.Weekday(); return w == time.Saturday || w == time.Sunday },
 	} {
 		out[name] = ratio{count(fn), all}

@@ -31,6 +31,7 @@ import (
 	"github.com/qihuang-health/qihuang/pipeline/inbound"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
 	"github.com/qihuang-health/qihuang/pipeline/source"
+	"github.com/qihuang-health/qihuang/warehouse/alerts"
 	"github.com/qihuang-health/qihuang/warehouse/engine"
 	"github.com/qihuang-health/qihuang/warehouse/measures"
 	"github.com/qihuang-health/qihuang/warehouse/sink"
@@ -79,6 +80,7 @@ type hub struct {
 	gateway   func(context.Context) error // the analysts' door; nil without users
 	sink      *sink.Sink
 	measures  *measures.Catalogue
+	alerts    *alerts.Desk
 
 	closers []func() error // in the order of opening
 }

@@ -66,6 +66,7 @@ type Totals struct {
 	NonDrugVisits   int            `json:"nonDrugVisits"`
 	NCMSVisits      int            `json:"ncmsVisits"`
 	VisitsByDisease map[string]int `json:"visitsByDisease"`
+	Planted         []Plant        `json:"planted"` // what supervision should find
 
 	charge, drug, decoction yuan
 	seen                    map[[2]int]bool

@@ -10,6 +10,7 @@ import (
 // county makes visits; everything follows from the seed, the hall and the day.
 type county struct {
 	seed   uint64
+	cfg    Config // of the whole simulation; zero for a county without its later peculiarities
 	clinic *Clinic
 	zone   *time.Location
 }
@@ -19,7 +20,7 @@ func newCounty(seed uint64) (*county, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &county{seed, c, China()}, nil
+	return &county{seed: seed, clinic: c, zone: China()}, nil
 }
 
 const (
@@ -96,13 +97,22 @@ func identity(birth time.Time, seq int, female bool) string {
 func (c *county) day(h int, date time.Time, perDay int) (visits []*visit, patients []int) {
 	day := int(date.Unix() / 86400)
 	r := c.source('d', h, day)
+	switch on := c.on(h, date); {
+	case on && h == hallSilent:
+		return nil, nil
+	case on && h == hallSurge:
+		perDay *= surge
+	}
 	n := max(1, perDay*3/4+r.IntN(perDay/2+1))
 	open := time.Date(date.Year(), date.Month(), date.Day(), 8, 0, 0, 0, c.zone)
 	for i := range n {
 		at := open.Add(time.Duration(9*3600*i/n+r.IntN(300)) * time.Second)
 		p := r.IntN(perDay * 6)
-		visits = append(visits, c.visit(r, h, p, i, at))
-		patients = append(patients, p)
+		v := c.visit(r, h, p, i, at)
+		if strings.HasPrefix(v.Patient.BirthDate, "1900") { // planted, another person
+			p = oldPatient + i
+		}
+		visits, patients = append(visits, v), append(patients, p)
 	}
 	return visits, patients
 }
@@ -122,10 +132,13 @@ func (c *county) visit(r *rand.Rand, h, p, i int, at time.Time) *visit {
 			d.ICD10, d.Name = w.Code, w.Name
 		}
 	}
-	if h == 2 && i%5 == 4 { // the hall that forgets syndromes
+	if h == hallForgets && i%5 == 4 { // the hall that forgets syndromes
 		d.SyndromeCode, d.SyndromeName = "", ""
 	}
 	v.Diagnoses = []diagnosis{d}
+	if h == hallImpossible && i < 2 && c.on(h, at) {
+		v.Patient.ID, v.Patient.BirthDate, v.Patient.IDNo = fmt.Sprint(oldPatient+i), "1900-01-01", ""
+	}
 	c.text(r, v, cs)
 	c.prescribe(r, v, cs, h, i, at)
 	c.bill(v, at)

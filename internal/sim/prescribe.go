@@ -53,13 +53,20 @@ func (c *county) herbal(r *rand.Rand, v *visit, cs Case, h, i int, at time.Time)
 	if r.IntN(100) < 15 {
 		rx.Type, rx.Usage = "granule", "开水冲服，每日1剂，分2次"
 	}
+	if h == hallDear && c.on(h, at) {
+		rx.Doses = dearDoses
+	}
 	names := append([]string(nil), cs.Herbs...)
-	if h == 1 && i == 3 { // the hall that joins what must not meet
+	if h == hallClash && i == 3 { // the hall that joins what must not meet
 		names = plant(plant(names, "甘草"), "甘遂")
 	}
-	over := h == 0 && i%10 == 7 // the hall that doses too high
+	over := h == hallOverdose && (at.YearDay()+i)%10 == 7 // the hall that doses too high
+	excess := "附子"
+	if over && c.clinic.clashes(set(plant(names, excess))) {
+		excess = names[0] // an overdose only, no clash
+	}
 	if over {
-		names = plant(names, "附子")
+		names = plant(names, excess)
 	}
 	for _, name := range names {
 		herb, ok := c.clinic.herb(name)
@@ -71,8 +78,8 @@ func (c *county) herbal(r *rand.Rand, v *visit, cs Case, h, i int, at time.Time)
 		if high > low {
 			dose += r.IntN(high - low + 1)
 		}
-		if over && name == "附子" {
-			dose = 30
+		if over && name == excess {
+			dose = 2 * max(1, int(math.Floor(herb.MaxG)))
 		}
 		code, price := c.drug(h, name)
 		it := item{Code: code, Name: name, Dose: dose, Unit: "g", Quantity: dose * rx.Doses, Price: price,
@@ -81,6 +88,14 @@ func (c *county) herbal(r *rand.Rand, v *visit, cs Case, h, i int, at time.Time)
 		rx.Items = append(rx.Items, it)
 	}
 	return rx
+}
+
+func set(names []string) map[string]bool {
+	out := map[string]bool{}
+	for _, n := range names {
+		out[n] = true
+	}
+	return out
 }
 
 func plant(names []string, name string) []string {

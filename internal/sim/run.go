@@ -26,7 +26,9 @@ func Plan(cfg Config) (*Totals, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.cfg = cfg
 	t := newTotals(cfg.Halls)
+	t.Planted = cfg.Planted()
 	for h := range cfg.Halls {
 		for d := range cfg.Days {
 			visits, patients := c.day(h, cfg.Start.In(c.zone).AddDate(0, 0, d), cfg.VisitsPerDay)
@@ -52,6 +54,7 @@ func Run(ctx context.Context, cfg Config, progress func(done, total int)) (*Repo
 	if err != nil {
 		return nil, err
 	}
+	c.cfg = cfg
 	r := &runner{cfg: cfg, county: c, client: newClient(cfg), total: truth.Visits, progress: progress}
 	defer r.client.close()
 	if cfg.Rate > 0 {

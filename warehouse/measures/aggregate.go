@@ -101,6 +101,18 @@ func (m *Measure) mergeable() bool {
 	return !strings.Contains(m.Numerator+m.Denominator, "SELECT")
 }
 
+// has reports whether the cube can compute an indicator.
+func (c *cube) has(m *Measure) bool {
+	ok := m.mergeable()
+	for _, expr := range []string{m.Numerator, m.Denominator} {
+		calls(expr, func(function, args string) string {
+			ok = ok && c.merged[function+"("+args+")"] != ""
+			return ""
+		})
+	}
+	return ok
+}
+
 // merge rewrites an expression over the fact into one over the cube.
 func (c *cube) merge(expr string) string {
 	return calls(expr, func(function, args string) string { return c.merged[function+"("+args+")"] })

@@ -83,7 +83,7 @@ func (c *Catalogue) parts(source Source, dims []string, list []*Measure) (out []
 		by := map[Source][]int{}
 		for i, m := range list {
 			s := source
-			if s == Cube && (!m.mergeable() || !cubable) {
+			if s == Cube && (!cubable || !c.cubes[fact].has(m)) {
 				s = Fact
 			}
 			if m.Fact == fact {
@@ -146,6 +146,7 @@ func (c *Catalogue) query(dims []string, list []*Measure, p part) (string, error
 	cols := keys
 	for _, i := range p.at {
 		n, d := list[i].Numerator, list[i].Denominator
+		wide = wide || list[i].Wide
 		if p.source == Cube {
 			n, d = c.cubes[p.fact].merge(n), c.cubes[p.fact].merge(d)
 		}

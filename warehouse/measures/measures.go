@@ -39,6 +39,8 @@ type Measure struct {
 	Dimensions                   []Dimension // what it may be broken down by
 	From, To                     string      // effective dates, "" = open
 	Better                       string      // increase | decrease, "" = neither is good in itself
+	Wide                         bool        // it needs columns of the wide fact (age, gender, disease …)
+	Thresholds                   []Threshold // the installation's, none by default
 	Raw                          []byte      // the FHIR Measure
 }
 

@@ -1,0 +1,63 @@
+package measures
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Record is one visit or prescription behind a number: ids only, the resources
+// themselves need the right to read them.
+type Record struct {
+	ID        string `json:"id"`        // of the Encounter, or of the prescription (system|number)
+	Encounter string `json:"encounter"` // id of the Encounter
+	Org       string `json:"org"`
+	Doctor    string `json:"doctor,omitempty"`
+	Day       string `json:"day"`
+}
+
+// Records lists what an indicator counts in a scope, newest first: the visits or
+// prescriptions of the numerator, or, where more is better, those that the
+// numerator lacks. An indicator that sums lists all of its denominator.
+func (c *Catalogue) Records(ctx context.Context, q Querier, scope Scope, m *Measure, limit int) ([]Record, error) {
+	where := m.condition()
+	encounter := "id"
+	if m.Fact == "prescription" {
+		encounter = "encounter_id"
+	}
+	sql := c.facts[m.Fact].sql(live, m.Wide, false) + fmt.Sprintf("\nSELECT id, %s, org_code, ifNull(doctor_id, ''), toString(day) FROM %s WHERE %s ORDER BY day DESC, id LIMIT %d",
+		encounter, m.Fact, where, max(1, min(limit, 10_000)))
+	list := []Record{}
+	err := q.Query(ctx, sql, scope.params(), func(scan func(...any) error) error {
+		var r Record
+		err := scan(&r.ID, &r.Encounter, &r.Org, &r.Doctor, &r.Day)
+		list = append(list, r)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("records of %s: %w", m.Name, err)
+	}
+	return list, nil
+}
+
+// condition is what a row must meet to be a record of the indicator.
+func (m *Measure) condition() string {
+	counted := func(expr string) string {
+		if args, ok := strings.CutPrefix(expr, "countIf("); ok && strings.HasSuffix(args, ")") && closing(expr, len("countIf")) == len(expr)-1 {
+			return "(" + strings.TrimSuffix(args, ")") + ")"
+		}
+		return ""
+	}
+	n, d := counted(m.Numerator), counted(m.Denominator)
+	switch {
+	case n == "" && d == "":
+		return "1"
+	case n == "":
+		return d
+	case m.Better == "increase" && d != "":
+		return d + " AND NOT " + n
+	case m.Better == "increase":
+		return "NOT " + n
+	}
+	return n
+}
