@@ -29,13 +29,16 @@ func NewPage(title, version string, zone *time.Location, local bool, current str
 
 // mainMenu names the parts of the web; an application adds its first page here.
 func mainMenu() []Link {
-	return []Link{{URL: "/", Name: "运行情况"}, {URL: "/supervision", Name: "业务监管"}, {URL: "/guide", Name: "实施指南"}, {URL: "/console/dead-letters", Name: "管理控制台"}}
+	return []Link{{URL: "/", Name: "运行情况"}, {URL: "/supervision", Name: "业务监管"}, {URL: "/guide", Name: "实施指南"}, {URL: "/console/resources", Name: "管理控制台"}}
 }
 
 // consoleMenu names the pages of operators. The first is where the main menu
 // leads.
 func consoleMenu() []Link {
 	return []Link{
+		{URL: "/console/resources", Name: "资源"},
+		{URL: "/console/subscriptions", Name: "订阅"},
+		{URL: "/console/jobs", Name: "作业"},
 		{URL: "/console/dead-letters", Name: "待修复消息"},
 	}
 }

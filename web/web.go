@@ -39,6 +39,7 @@ func Pages(app string, zone *time.Location) (*template.Template, error) {
 		"has":   func(name string) bool { return assets[name] != "" },
 		"date":  func(t time.Time) string { return t.In(zone).Format("2006-01-02") },
 		"time":  func(t time.Time) string { return t.In(zone).Format("01-02 15:04:05") },
+		"clock": func(t time.Time) string { return t.In(zone).Format("2006-01-02 15:04:05") },
 		"count": Count[int64],
 		"bytes": Bytes,
 	}

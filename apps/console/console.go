@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/qihuang-health/qihuang/fhir/jobs"
 	"github.com/qihuang-health/qihuang/pipeline"
 	"github.com/qihuang-health/qihuang/web"
 )
@@ -90,6 +91,10 @@ type Parts struct {
 	SQL     Querier
 	Letters pipeline.DeadLetters
 	Log     *slog.Logger
+
+	Repository    *Repository   // resource browser and search builder
+	Jobs          *jobs.Manager // long work
+	Subscriptions Subscriptions
 }
 
 // Console serves the operator's pages and API.

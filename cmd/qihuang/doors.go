@@ -25,7 +25,7 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 		return err
 	}
 	c, err := console.New(console.Config{Version: version, Zone: h.zone, Local: h.cfg.loopback(), Base: "http://" + h.cfg.addr(h.cfg.Ports.HTTP), SQLBase: "http://" + h.cfg.addr(h.cfg.Ports.ClickHouse)},
-		console.Parts{Hub: h, SQL: h.warehouse, Letters: h.letters, Log: h.log})
+		h.consoleParts())
 	if err != nil {
 		return err
 	}

@@ -199,7 +199,8 @@ func (h *hub) mountFHIR(r *gin.Engine, metrics *server.Metrics, tracer oteltrace
 		return err
 	}
 	h.onClose(func() error { s.Close(); return nil })
-	h.keepParameters(s.Jobs())
+	h.jobs = s.Jobs()
+	h.keepParameters(h.jobs)
 	s.Mount(r)
 	r.NoRoute(func(c *gin.Context) { s.Unknown(c) })
 	r.GET("/openapi.json", openAPI(s))

@@ -13,6 +13,7 @@ import (
 	"github.com/qihuang-health/qihuang/adapters/hl7v2/mllp"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
+	"github.com/qihuang-health/qihuang/fhir/jobs"
 	"github.com/qihuang-health/qihuang/fhir/patch"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store/backup"
@@ -71,6 +72,7 @@ type hub struct {
 	records *kafka.Log // the transactions
 
 	subscriptions *subscribe.Service
+	jobs          *jobs.Manager // asynchronous work of /fhir
 
 	blobs     *blob.Store
 	backup    *backup.Backup

@@ -3,10 +3,12 @@ package subscribe
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
-	"strings"
+	"syscall"
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/store"
@@ -130,11 +132,17 @@ func (s *Service) request(ctx context.Context, sub *subscription, method, to str
 // plain leaves the address out of a transport's error: it may carry secrets.
 func plain(err error) string {
 	var ue *url.Error
-	if as(err, &ue) {
+	if errors.As(err, &ue) {
 		err = ue.Err
 	}
-	if s := err.Error(); strings.Contains(s, "deadline exceeded") {
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		return "超时"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "连接被拒绝，对方没有在监听"
+	case errors.As(err, &dns):
+		return "找不到主机"
 	}
 	return err.Error()
 }

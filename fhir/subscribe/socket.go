@@ -21,8 +21,6 @@ import (
 // errNobody says that no WebSocket is bound: the event waits for one.
 var errNobody = errors.New("no socket is bound")
 
-func as[T error](err error, to *T) bool { return errors.As(err, to) }
-
 // sockets are the connections of this node by subscription.
 type sockets struct {
 	mu    sync.Mutex
