@@ -57,3 +57,17 @@ func RefusedBy(err error) *Refused {
 	errors.As(err, &r)
 	return r
 }
+
+// Settled says that the visit is settled already, under another invoice than
+// asked for.
+type Settled struct {
+	ID, Invoice string
+}
+
+// Error names what holds.
+func (s *Settled) Error() string {
+	return "该登记已用发票 " + s.Invoice + " 结算，报销编码 " + s.ID + "；请用原发票号重试，或先作废"
+}
+
+// Unwrap gives it its kind.
+func (s *Settled) Unwrap() error { return fault.New(fault.Conflict, "%s", s.Error()) }

@@ -62,6 +62,12 @@ type Catalogues interface {
 	Approval(ctx context.Context, who Caller, kind Kind, code string) (Approval, error)
 }
 
+// Diagnoser takes the diagnoses of a visit after it was opened (2203): an
+// ability of the yb dialect, whose hospital systems send them apart.
+type Diagnoser interface {
+	Diagnose(ctx context.Context, v Visit, diagnoses []Diagnosis) error
+}
+
 // Caller is who asks: common to every request.
 type Caller struct {
 	Hospital     string // yybh 医院编号, fixmedins_code
