@@ -117,7 +117,7 @@ func declared(r *http.Request) string {
 // answer serves a known operation; whatever goes wrong becomes code -1.
 func (s *Server) answer(ctx context.Context, call *soap.Call) string {
 	begin := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, s.limit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limit) // who hangs up does not stop a settlement
 	defer cancel()
 	h := s.table[key(call.Operation)]
 	args := make([]string, len(call.Params))
@@ -156,11 +156,10 @@ func words(err error) string {
 	if r := ncms.RefusedBy(err); r != nil {
 		return r.Words
 	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return "农合中心没有及时回应，请稍后重试"
-	}
 	var e *fault.Error
 	switch kind := fault.KindOf(err); {
+	case kind == fault.Internal && errors.Is(err, context.DeadlineExceeded):
+		return "农合中心没有及时回应，请稍后重试"
 	case kind == fault.Internal:
 		return "平台内部错误，请联系管理员"
 	case len(fault.IssuesOf(err)) > 0:

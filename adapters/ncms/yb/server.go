@@ -78,7 +78,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 	if serve == nil {
 		return nil, fault.New(fault.Unsupported, "没有交易 %.10q", in.Infno)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), s.limit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), s.limit) // who hangs up does not stop a settlement
 	defer cancel()
 	out, err := serve(s, ctx, in)
 	if err != nil {
@@ -92,12 +92,11 @@ func words(err error) string {
 	if r := ncms.RefusedBy(err); r != nil {
 		return r.Words
 	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return "医保中心没有及时回应，请稍后重试"
-	}
 	var e *fault.Error
-	switch {
-	case fault.KindOf(err) == fault.Internal:
+	switch kind := fault.KindOf(err); {
+	case kind == fault.Internal && errors.Is(err, context.DeadlineExceeded):
+		return "医保中心没有及时回应，请稍后重试"
+	case kind == fault.Internal:
 		return "平台内部错误，请联系管理员"
 	case len(fault.IssuesOf(err)) > 0:
 		return fault.IssuesOf(err)[0].Text
