@@ -6,7 +6,6 @@ import (
 	"hash/fnv"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"sync"
 	"time"
 
@@ -126,22 +125,38 @@ func (f *Faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "busy", http.StatusServiceUnavailable)
 		return
 	case "lost":
-		f.next.ServeHTTP(httptest.NewRecorder(), r)
+		f.next.ServeHTTP(&kept{header: http.Header{}}, r)
 		panic(http.ErrAbortHandler)
 	case "slow":
-		answer := httptest.NewRecorder()
+		answer := &kept{header: http.Header{}, status: http.StatusOK}
 		f.next.ServeHTTP(answer, r)
 		select {
 		case <-time.After(delay):
 		case <-r.Context().Done():
 			return
 		}
-		for k, v := range answer.Header() {
+		for k, v := range answer.header {
 			w.Header()[k] = v
 		}
-		w.WriteHeader(answer.Code)
-		_, _ = w.Write(answer.Body.Bytes())
+		w.WriteHeader(answer.status)
+		_, _ = w.Write(answer.body.Bytes())
 		return
 	}
 	f.next.ServeHTTP(w, r)
 }
+
+// kept is an answer that does not go out yet.
+type kept struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (k *kept) Header() http.Header { return k.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (k *kept) WriteHeader(status int) { k.status = status }
+
+// Write implements http.ResponseWriter.
+func (k *kept) Write(b []byte) (int, error) { return k.body.Write(b) }
