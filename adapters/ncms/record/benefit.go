@@ -101,6 +101,7 @@ type Benefit struct {
 	Note      string // what a person should look at
 	Trialled  bool   // there is a ClaimResponse
 	Teller    string // who told: centre | hospital | file
+	Diagnoses []ncms.Diagnosis
 }
 
 // The tellers of a settlement, the most trusted first.
@@ -144,6 +145,10 @@ func (b Benefit) Resources() []tcm.Resource {
 		if len(b.At) >= 10 {
 			out.Payment.Date = ptr(b.At[:10])
 		}
+	}
+	for i, d := range b.Diagnoses {
+		out.Diagnosis = append(out.Diagnosis, r4.ExplanationOfBenefitDiagnosis{Sequence: i + 1, DiagnosisCodeableConcept: concept(d.Name, diagnosisCoding(d)),
+			Type: []r4.CodeableConcept{concept("", coding(tcm.SystemDiagnosisKind, diagnosisKinds[d.Kind], ""))}})
 	}
 	if b.Note != "" {
 		out.ProcessNote = []r4.ExplanationOfBenefitProcessNote{{Number: ptr(1), Text: &b.Note}}

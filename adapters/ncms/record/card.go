@@ -13,6 +13,7 @@ type Card struct {
 	Source    string
 	Person    ncms.Person
 	PatientID string // of a Patient the hall already has; "" = make one
+	Make      bool   // make the Patient under PatientID
 }
 
 // CoverageID is the id of a card's Coverage.
@@ -37,11 +38,11 @@ func (c Card) Patient() string {
 	return PatientID(c.Source, c.Person.Number, c.Person.Card)
 }
 
-// Resources builds the Coverage, and the Patient where PatientID is "".
+// Resources builds the Coverage, and the Patient where PatientID is "" or Make is set.
 func (c Card) Resources() []tcm.Resource {
 	p, pid, cid := c.Person, c.Patient(), CoverageID(c.Source, c.Person.Card)
 	var out []tcm.Resource
-	if c.PatientID == "" {
+	if c.PatientID == "" || c.Make {
 		patient := r4.Patient{Id: &pid, Active: ptr(true), BirthDate: str(p.Birth),
 			Identifier: identifiers(sidPerson+c.Source, p.Number, tcm.SystemNationalID, p.NationalID)}
 		if p.Name != "" {
