@@ -98,7 +98,12 @@ func (l *Ledger) dateTime(r row, column string) (string, error) {
 		return "", nil
 	}
 	for _, form := range dateLayouts {
-		if t, err := time.ParseInLocation(form, v, l.cfg.Zone); err == nil {
+		t, err := time.ParseInLocation(form, v, l.cfg.Zone)
+		switch {
+		case err != nil:
+		case len(form) <= len("2006-01-02"):
+			return t.Format(time.DateOnly), nil
+		default:
 			return t.Format(time.RFC3339), nil
 		}
 	}

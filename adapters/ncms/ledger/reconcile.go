@@ -161,7 +161,11 @@ func (l *Ledger) bills(ctx context.Context, snap store.Snapshot, e ncms.Entry, s
 // orphans are the hall's rows of the days that stand and that the centre does
 // not list.
 func (l *Ledger) orphans(ctx context.Context, snap store.Snapshot, q ncms.Days, seen map[string]bool) ([]string, error) {
-	ids, err := l.parts.Search.IDs(ctx, snap.Index(), "Invoice", "issuer=Organization/"+tcm.OrganizationID(q.Hospital)+"&date=ge"+q.From+"&date=le"+q.To+"&status=issued", maxBills)
+	from, _ := time.ParseInLocation(time.DateOnly, q.From, l.cfg.Zone) // checkDays has read them
+	to, _ := time.ParseInLocation(time.DateOnly, q.To, l.cfg.Zone)
+	stamp := func(t time.Time) string { return escaper.Replace(t.Format(time.RFC3339)) }
+	ids, err := l.parts.Search.IDs(ctx, snap.Index(), "Invoice", "issuer=Organization/"+tcm.OrganizationID(q.Hospital)+"&date=ge"+stamp(from)+
+		"&date=lt"+stamp(to.AddDate(0, 0, 1))+"&status=issued", maxBills)
 	if err != nil {
 		return nil, err
 	}
