@@ -94,4 +94,3 @@ func outages(ctx context.Context, h *centre.Faulty, every, length time.Duration)
 		h.SetDown(down)
 	}
 }
-
