@@ -21,6 +21,9 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 	}
 	h.mountSubscriptions(r)
 	h.mountCDA(r)
+	if err := h.mountNCMS(r); err != nil {
+		return err
+	}
 	if err := h.mountSources(r); err != nil {
 		return err
 	}

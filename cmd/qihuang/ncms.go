@@ -13,9 +13,9 @@ import (
 	"github.com/qihuang-health/qihuang/adapters/ncms/ledger"
 	"github.com/qihuang-health/qihuang/adapters/ncms/xnh"
 	"github.com/qihuang-health/qihuang/adapters/ncms/yb"
-	"github.com/qihuang-health/qihuang/fhir/store/checked"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/pipeline"
+	"github.com/qihuang-health/qihuang/pipeline/source"
 )
 
 // ncmsName is the settlement source that is there without a configuration.
@@ -63,19 +63,28 @@ type settlement struct {
 	name   string
 	cfg    NCMSConfig
 	desk   *desk.Desk
+	scheme ncms.Scheme // the desk, with catalogues where the centre has them
 	ledger *ledger.Ledger
 }
 
 // mountNCMS makes the settlement sources and their doors: the first one at the
 // path that hospital systems know, all at one with their name.
 func (h *hub) mountNCMS(r gin.IRouter) error {
-	list := h.ncmsSources()
-	for i, s := range list {
+	for _, c := range h.cfg.Sources {
+		if c.Kind == "ncms" {
+			h.settlements = append(h.settlements, &settlement{name: c.Name, cfg: *c.NCMS})
+		}
+	}
+	if len(h.settlements) == 0 {
+		h.settlements = []*settlement{{name: ncmsName, cfg: defaultNCMS()}}
+		h.desk.Register(ncmsName, "ncms", xnh.Path, source.DefaultRules())
+	}
+	for i, s := range h.settlements {
 		if err := h.openSettlement(s); err != nil {
 			return fault.New(fault.KindOf(err), "来源 %s：%w", s.name, err)
 		}
-		old := xnh.NewServer(s.desk, facadeLimit, h.log)
-		national := yb.NewServer(s.desk, facadeLimit, h.zone, h.clock, h.log)
+		old := xnh.NewServer(s.scheme, facadeLimit, h.log)
+		national := yb.NewServer(s.scheme, facadeLimit, h.zone, h.clock, h.log)
 		paths := map[string]http.Handler{"/Webservices/" + s.name + "/HCNWebservices": old, "/Webservices/" + s.name + "/yb": national}
 		if i == 0 {
 			paths[xnh.Path], paths[yb.Path] = old, national
@@ -83,13 +92,27 @@ func (h *hub) mountNCMS(r gin.IRouter) error {
 		for path, handler := range paths {
 			r.Any(path, gin.WrapH(handler))
 		}
-		ledger.NewDoor(s.name, ledger.DoorParts{Ledger: s.ledger, Inbound: h.inbound, Letters: h.letters, IDs: pipeline.NewIDs(h.clock), Clock: h.clock, Log: h.log}).Mount(r)
+		ledger.NewDoor(s.name, ledger.DoorParts{Ledger: s.ledger, Inbound: h.desk, Letters: h.desk.Letters(), IDs: pipeline.NewIDs(h.clock), Clock: h.clock, Log: h.log}).Mount(r)
 		if i == 0 {
 			h.inbound.Handle(ledger.Kind, s.ledger)
 		}
 	}
-	h.settlements = list
 	return nil
+}
+
+// settlementOf is a configured settlement source's work and where halls find it.
+func (h *hub) settlementOf(name string) (run func(context.Context) error, note string, err error) {
+	for i, s := range h.settlements {
+		if s.name != name {
+			continue
+		}
+		note = "/Webservices/" + name + "/HCNWebservices"
+		if i == 0 {
+			note = xnh.Path
+		}
+		return s.run(h), note, nil
+	}
+	return nil, "", fault.New(fault.Internal, "settlement source %s is not open", name)
 }
 
 // openSettlement connects a source: centre, desk, ledger.
@@ -103,8 +126,12 @@ func (h *hub) openSettlement(s *settlement) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	st := checked.New(h.store, h.policy(s.name))
+	st := h.sinkStore(s.name)
 	s.desk = desk.New(cfg, desk.Parts{Scheme: scheme, Store: st, Search: h.search, Clock: h.clock, Log: h.log})
+	s.scheme = s.desk
+	if c, ok := scheme.(ncms.Catalogues); ok {
+		s.scheme = desk.WithCatalogues(s.desk, c)
+	}
 	s.ledger = ledger.New(ledger.Config{Source: s.name, Zone: h.zone}, ledger.Parts{Centre: scheme, Store: st, Search: h.search, Clock: h.clock})
 	return nil
 }
@@ -124,7 +151,7 @@ func (h *hub) centre(c NCMSConfig) (ncms.Scheme, error) {
 	return xnh.NewClient(c.Centre, c.Timeout, client)
 }
 
-// runNCMS ends open steps and reconciles by schedule until ctx ends.
+// run ends open steps and reconciles by schedule until ctx ends.
 func (s *settlement) run(h *hub) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if s.cfg.Centre == "" {

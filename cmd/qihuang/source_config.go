@@ -34,6 +34,7 @@ type SourceConfig struct {
 	SFTP  *files.SFTP    `yaml:"sftp,omitempty"`
 	S3    *files.S3      `yaml:"s3,omitempty"`
 	FHIR  *fhirfeed.Pull `yaml:"fhir-pull,omitempty"`
+	NCMS  *NCMSConfig    `yaml:"ncms,omitempty"`
 }
 
 // MLLPConfig is one more MLLP listener.
@@ -104,6 +105,7 @@ var sections = map[string]struct {
 	"sftp":      {func(c *SourceConfig) { c.SFTP = new(files.DefaultSFTP()) }, func(c *SourceConfig) section { return c.SFTP }},
 	"s3":        {func(c *SourceConfig) { c.S3 = new(files.DefaultS3()) }, func(c *SourceConfig) section { return c.S3 }},
 	"fhir-pull": {func(c *SourceConfig) { c.FHIR = new(fhirfeed.DefaultPull()) }, func(c *SourceConfig) section { return c.FHIR }},
+	"ncms":      {func(c *SourceConfig) { c.NCMS = new(defaultNCMS()) }, func(c *SourceConfig) section { return c.NCMS }},
 }
 
 // UnmarshalYAML reads a source over the defaults of its kind; unknown keys are

@@ -107,6 +107,8 @@ func (h *hub) openSource(c SourceConfig, door *ingest.Door) (run func(context.Co
 		return h.openListener(c)
 	case "fhir-pull":
 		return fhirfeed.NewPuller(*c.FHIR, h.outbound.HTTP(2*time.Minute), intake, state).Run, c.FHIR.Base, nil
+	case "ncms":
+		return h.settlementOf(c.Name)
 	}
 	return nil, "", fault.New(fault.Invalid, "kind %q 还不能使用", c.Kind)
 }

@@ -67,9 +67,11 @@ type hub struct {
 	inbound *inbound.Queue
 	desk    *source.Desk
 	sources []func(context.Context) error // of the configured sources, to run
-	changes *changes.Publisher
-	mllp    *mllp.Listener
-	records *kafka.Log // the transactions
+
+	settlements []*settlement // 新农合/医保 centres; one without a centre if none is configured
+	changes     *changes.Publisher
+	mllp        *mllp.Listener
+	records     *kafka.Log // the transactions
 
 	subscriptions *subscribe.Service
 	jobs          *jobs.Manager // asynchronous work of /fhir
