@@ -190,15 +190,15 @@ func (a *absorbing) medicine(e *cda.Entry) {
 		}
 	}
 	route, form, frequency := codingOf(m.Route), codingOf(m.Form), words(m.Frequency)
-	if a.template.Code == "C0004" {
-		d := tcm.DrugRequest{Code: it.Code, Name: it.Name, Dose: it.Dose, DoseUnit: m.Dose.Unit, Quantity: it.Quantity, Dosage: it.Note,
-			Specification: it.Specification, Route: route, Form: form, Frequency: frequency}
-		for _, p := range e.Parts {
-			if p.Code.Code == "DE06.00.135.00" {
-				d.Unit = p.Value.Unit
-			}
+	d := tcm.DrugRequest{Code: it.Code, Name: it.Name, Dose: it.Dose, DoseUnit: m.Dose.Unit, Quantity: it.Quantity, Dosage: it.Note,
+		Specification: it.Specification, Route: route, Form: form, Frequency: frequency}
+	for _, p := range e.Parts {
+		if p.Code.Code == "DE06.00.135.00" {
+			d.Unit = p.Value.Unit
 		}
-		a.drugs = append(a.drugs, d)
+	}
+	a.drugs = append(a.drugs, d)
+	if a.template.Code == "C0004" {
 		return
 	}
 	a.herbs = append(a.herbs, it)
@@ -222,13 +222,19 @@ func (a *absorbing) finish() {
 	if a.template.Code == "C0005" {
 		a.prescription()
 	}
-	for i := range a.drugs {
-		d := a.drugs[i]
-		d.No, d.Total, d.Category = first(a.rx.No, f.DocID), a.total, tcm.WesternRx
-		f.Drugs = append(f.Drugs, d)
+	if a.template.Code == "C0004" {
+		a.prescribe(tcm.WesternRx)
 	}
 	r := &f.Record
 	r.VisitNo, r.OrgName, r.DoctorName = f.Encounter.VisitNo, f.Organization.Name, f.Doctor.Name
+}
+
+// prescribe makes requests of the drugs read.
+func (a *absorbing) prescribe(category string) {
+	for _, d := range a.drugs {
+		d.No, d.Total, d.Category = first(a.rx.No, a.facts.DocID), a.total, category
+		a.facts.Drugs = append(a.facts.Drugs, d)
+	}
 }
 
 // joinNames gives codes without words the names that came beside them; names
@@ -337,10 +343,7 @@ func (a *absorbing) prescription() {
 		return
 	}
 	if p.Category == tcm.Patent {
-		for _, it := range p.Items {
-			f.Drugs = append(f.Drugs, tcm.DrugRequest{No: p.No, Category: p.Category, Total: p.Amount, Code: it.Code, Name: it.Name, Quantity: it.Quantity,
-				Unit: it.Unit, Dose: it.Dose, DoseUnit: it.Unit, Dosage: it.Note, Specification: it.Specification, Frequency: p.Frequency, Route: p.Route, Form: p.Form})
-		}
+		a.prescribe(tcm.Patent)
 		return
 	}
 	f.Herbal = []tcm.HerbalPrescription{p}

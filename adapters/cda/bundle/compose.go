@@ -138,11 +138,11 @@ func (c *composing) choose(no string) {
 	}
 }
 
-// chooseDrugs takes the drugs of one prescription; C0005 holds 中成药 too.
+// chooseDrugs takes the drugs of one prescription: C0004 holds 西药, C0005 中成药.
 func (c *composing) chooseDrugs(no string, patent bool) {
 	for i := range c.Facts.Drugs {
 		d := &c.Facts.Drugs[i]
-		if (no == "" || d.No == no) && (c.rx == "" || d.No == c.rx) && (!patent || d.Category == tcm.Patent) {
+		if (no == "" || d.No == no) && (c.rx == "" || d.No == c.rx) && patent == (d.Category == tcm.Patent) {
 			c.drugs, c.rx = append(c.drugs, d), d.No
 		}
 	}
