@@ -18,5 +18,7 @@ func commands() []*cobra.Command {
 		exportCmd(),
 		convertCmd(),
 		validateCmd(),
+		cdaCmd(),
+		conformanceCmd(),
 	}
 }
