@@ -69,21 +69,31 @@ func assertTimestamp(k *checking, r *compiled, at *xmlread.Element) {
 // Timestamp reports whether s is an HL7 timestamp: YYYY[MM[DD[HH[MM[SS]]]]] with
 // an optional fraction and zone.
 func Timestamp(s string) bool {
-	s, _, _ = strings.Cut(s, ".")
 	if i := strings.IndexAny(s, "+-"); i > 0 {
+		if zone := s[i+1:]; len(zone) != 4 || !allDigits(zone) {
+			return false
+		}
 		s = s[:i]
 	}
+	s, _, _ = strings.Cut(s, ".")
 	if len(s) < 4 || len(s) > 14 || len(s)%2 != 0 {
 		return false
 	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
+	if !allDigits(s) {
+		return false
 	}
 	low, high := []string{"01", "01", "00", "00", "00"}, []string{"12", "31", "24", "59", "60"}
 	for i := 4; i+2 <= len(s); i += 2 {
 		if p := s[i : i+2]; p < low[(i-4)/2] || p > high[(i-4)/2] {
+			return false
+		}
+	}
+	return true
+}
+
+func allDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
 			return false
 		}
 	}
