@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,63 +83,13 @@ func loose(list []string) []string {
 	return out
 }
 
-// statements lists what a document says, one line per value, without order.
 func statements(t testing.TB, doc []byte) []string {
 	t.Helper()
 	d, _, err := cda.Read(doc, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []string
-	say := func(path, v string) {
-		if v != "" {
-			out = append(out, path+" = "+v)
-		}
-	}
-	p := d.Patient
-	for _, id := range p.IDs {
-		say("id", id.Root+" "+id.Extension)
-	}
-	for _, id := range p.Numbers {
-		say("number", id.Root+" "+id.Extension)
-	}
-	say("patient", strings.Join([]string{p.Name, p.Gender.Code, p.BirthTime, p.Age, p.Phone, p.Address, p.Marital.Code, p.Department.Name, p.Organization.ID.Extension}, "|"))
-	say("doc", strings.Join([]string{d.Template, d.TemplateID, d.ID.Extension, d.Title, d.Time, d.Version, d.Custodian.ID.Extension, d.Custodian.Name}, "|"))
-	for _, a := range d.Authors {
-		say("author", a.Time+" "+a.ID.Extension+" "+a.Name)
-	}
-	for _, s := range d.Signers {
-		say("signer", strings.Join([]string{s.Time, s.ID.Extension, s.Role, s.Name}, "|"))
-	}
-	var entry func(section string, e *cda.Entry)
-	entry = func(section string, e *cda.Entry) {
-		c := e.Value.Code
-		say(section+" "+e.Code.Code+" "+e.Name(), strings.TrimSpace(strings.Join([]string{e.Value.Text, e.Value.Unit, c.Code, c.System, words(c), e.Value.NullFlavor, e.Text, e.Time}, " ")))
-		if m := e.Medicine; m != nil {
-			say(section+" drug", strings.Join([]string{m.Name, m.Code.Code, m.Dose.Text, m.Dose.Unit, m.Route.Code, m.Form.Code, words(m.Frequency)}, "|"))
-		}
-		for i := range e.Parts {
-			entry(section, &e.Parts[i])
-		}
-	}
-	for i := range d.Sections {
-		for j := range d.Sections[i].Entries {
-			entry(d.Sections[i].Code.Code, &d.Sections[i].Entries[j])
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-// lost are the statements of a that b has not.
-func lost(a, b []string) []string {
-	var out []string
-	for _, s := range a {
-		if !slices.Contains(b, s) {
-			out = append(out, s)
-		}
-	}
-	return out
+	return cda.Statements(d)
 }
 
 // TestEveryTemplate takes a full document of each of the 53 templates to FHIR and
@@ -161,10 +110,10 @@ func TestEveryTemplate(t *testing.T) {
 			}
 			back := m.mustCDA(t, root, Options{})
 			a, b := statements(t, doc), statements(t, back)
-			if l := lost(a, b); l != nil {
+			if l := cda.Missing(a, b); l != nil {
 				t.Errorf("lost:\n%s", strings.Join(l, "\n"))
 			}
-			if l := lost(b, a); l != nil {
+			if l := cda.Missing(b, a); l != nil {
 				t.Errorf("made up:\n%s", strings.Join(l, "\n"))
 			}
 			for _, is := range v.Validate(context.Background(), root, validate.Options{Level: validate.Full}) {
@@ -215,7 +164,7 @@ func TestSamples(t *testing.T) {
 			}
 			_, root := m.mustFHIR(t, doc)
 			back := m.mustCDA(t, root, Options{})
-			if l := lost(loose(statements(t, doc)), loose(statements(t, back))); l != nil {
+			if l := cda.Missing(loose(statements(t, doc)), loose(statements(t, back))); l != nil {
 				t.Errorf("lost:\n%s", strings.Join(l, "\n"))
 			}
 			_, again := m.mustFHIR(t, back)
@@ -246,4 +195,131 @@ func TestLocalCodesStayWords(t *testing.T) {
 	if back := local(c); back.Code != "X1" || back.System != tcm.SystemOf("diagnosis", "1") {
 		t.Errorf("%+v", back)
 	}
+}
+
+// TestRefuses_bad: what no document can be made of is refused with the place.
+func TestRefuses_bad(t *testing.T) {
+	m := newMapper(t)
+	const patient = `{"resource":{"resourceType":"Patient","id":"p","identifier":[{"system":"https://qihuang.health/fhir/sid/patient/1","value":"7"}]}}`
+	const org = `{"resource":{"resourceType":"Organization","id":"o","identifier":[{"system":"https://qihuang.health/fhir/sid/organization","value":"1"}]}}`
+	for name, c := range map[string]struct{ in, template, key string }{
+		"no bundle":       {`{"resourceType":"Patient"}`, "C0002", "cda-bundle"},
+		"empty bundle":    {`{"resourceType":"Bundle","entry":[]}`, "C0002", "cda-patient"},
+		"no organisation": {`{"resourceType":"Bundle","entry":[` + patient + `]}`, "C0002", "cda-organization"},
+		"no template":     {`{"resourceType":"Bundle","entry":[` + patient + `,` + org + `]}`, "", "cda-template"},
+		"unknown":         {`{"resourceType":"Bundle","entry":[` + patient + `,` + org + `]}`, "C9999", "cda-template"},
+	} {
+		tree, err := fhir.Parse([]byte(c.in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = m.ToCDA(tree.Root(), Options{Template: c.template})
+		if is := fault.IssuesOf(err); !fault.Is(err, fault.Invalid) || len(is) == 0 || is[0].Key != c.key || is[0].Text == "" {
+			t.Errorf("%s: %v %+v", name, err, is)
+		}
+	}
+	tree, err := fhir.Parse([]byte(`{"resourceType":"Bundle","entry":[` + patient + `,` + org + `]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if doc, _, err := m.ToCDA(tree.Root(), Options{Template: "c0002"}); err != nil || !strings.Contains(string(doc), `code="C0002"`) {
+		t.Errorf("the least bundle is refused: %v", err)
+	}
+}
+
+// FuzzFromCDA: whatever comes, mapping ends; what is mapped is JSON that maps back.
+func FuzzFromCDA(f *testing.F) {
+	m := newMapper(f)
+	for _, code := range []string{"C0001", "C0002", "C0005", "C0033"} {
+		tp := m.catalogue.Template(code)
+		f.Add(cda.Append(nil, cda.Specimen(m.catalogue, tp), tp))
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		r, err := m.FromCDA(doc, "")
+		if err != nil {
+			return
+		}
+		b, err := m.Document(r, "http://hub/fhir", time.Unix(0, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree, err := fhir.Parse(b)
+		if err != nil {
+			t.Fatalf("%v in %s", err, b)
+		}
+		if _, _, err := m.ToCDA(tree.Root(), Options{}); err != nil && !fault.Is(err, fault.Invalid) {
+			t.Fatal(err)
+		}
+	})
+}
+
+// FuzzToCDA: whatever resources come, mapping ends, and what it writes can be read.
+func FuzzToCDA(f *testing.F) {
+	m := newMapper(f)
+	for _, code := range []string{"C0001", "C0002", "C0005"} {
+		tp := m.catalogue.Template(code)
+		r, err := m.FromCDA(cda.Append(nil, cda.Specimen(m.catalogue, tp), tp), "")
+		if err != nil {
+			f.Fatal(err)
+		}
+		b, err := m.Document(r, "http://hub/fhir", time.Unix(0, 0))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		tree, err := fhir.Parse(b)
+		if err != nil {
+			return
+		}
+		doc, _, err := m.ToCDA(tree.Root(), Options{Template: "C0002"})
+		if err != nil {
+			return
+		}
+		if _, _, err := cda.Read(doc, ""); err != nil {
+			t.Fatalf("%v in %s", err, doc)
+		}
+	})
+}
+
+// BenchmarkToCDA makes one 中药处方 document from a parsed Bundle.
+func BenchmarkToCDA(b *testing.B) {
+	for _, code := range []string{"C0002", "C0005"} {
+		b.Run(code, func(b *testing.B) {
+			m := newMapper(b)
+			tp := m.catalogue.Template(code)
+			_, root := m.mustFHIR(b, cda.Append(nil, cda.Specimen(m.catalogue, tp), tp))
+			raw := root.Raw()
+			b.ReportAllocs()
+			for b.Loop() {
+				tree, err := fhir.Parse(raw)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, _, err := m.ToCDA(tree.Root(), Options{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "documents/s")
+		})
+	}
+}
+
+// BenchmarkFromCDA reads, judges and maps one document.
+func BenchmarkFromCDA(b *testing.B) {
+	m := newMapper(b)
+	tp := m.catalogue.Template("C0002")
+	doc := cda.Append(nil, cda.Specimen(m.catalogue, tp), tp)
+	b.ReportAllocs()
+	for b.Loop() {
+		r, err := m.FromCDA(doc, "")
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := m.Document(r, "http://hub/fhir", time.Unix(0, 0)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "documents/s")
 }

@@ -76,6 +76,7 @@ func (p Parts) dataset(d *cda.Dataset, rows map[string]bundle.Row, through map[s
 			item.Missing = append(item.Missing, e.DE+" "+e.Name+"：抽样数据中没有（"+rows[e.DE].FHIR+"）")
 		case how == generic:
 			points += 0.5
+			item.Missing = append(item.Missing, e.DE+" "+e.Name+"：没有专属位置，按编号保存为 Observation")
 		default:
 			item.Missing = append(item.Missing, e.DE+" "+e.Name+"：没有 FHIR 位置")
 		}
