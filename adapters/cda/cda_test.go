@@ -239,8 +239,10 @@ func TestEdition(t *testing.T) {
 // read again, and says the same.
 func FuzzRead(f *testing.F) {
 	c, k := load(f)
-	for _, code := range []string{"C0002", "C0005", "C0033", "C0053"} {
-		f.Add(specimen(f, code))
+	for _, code := range []string{"C0005", "C0053"} { // short ones: long seeds are minimised for minutes
+		d := Specimen(c, c.Template(code))
+		d.Sections = d.Sections[:2]
+		f.Add(Append(nil, d, c.Template(code)))
 	}
 	f.Add([]byte(`<ClinicalDocument xmlns="urn:hl7-org:v3"/>`))
 	f.Fuzz(func(t *testing.T, doc []byte) {
