@@ -20,6 +20,7 @@ import (
 	oteltrace "go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/qihuang-health/qihuang/fhir/bulk"
 	"github.com/qihuang-health/qihuang/fhir/patch"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/fhir/store/checked"
@@ -201,6 +202,9 @@ func (h *hub) mountFHIR(r *gin.Engine, metrics *server.Metrics, tracer oteltrace
 	h.onClose(func() error { s.Close(); return nil })
 	h.jobs = s.Jobs()
 	h.keepParameters(h.jobs)
+	if err := bulk.Resume(context.Background(), s, h.exports()); err != nil {
+		h.log.Warn("exports of an earlier run cannot go on", "error", err)
+	}
 	s.Mount(r)
 	r.NoRoute(func(c *gin.Context) { s.Unknown(c) })
 	r.GET("/openapi.json", openAPI(s))

@@ -27,7 +27,7 @@ func ExportOperations(files Files) []server.Operation {
 				return nil, err
 			}
 			x := &export{s: s, r: r, req: req, files: files, id: s.NewID()}
-			id, err := s.Jobs().Start("export", r.Actor, x.run)
+			id, err := s.Jobs().StartAs(x.id, "export", r.Actor, x.run)
 			if err != nil {
 				return nil, err
 			}
@@ -54,6 +54,15 @@ func readExport(s *server.Server, r *server.Request) (*exportRequest, error) {
 	}
 	if f := q.Get("_outputFormat"); f != "" && !slices.Contains([]string{mimeLines, "application/ndjson", "ndjson", "application/fhir ndjson"}, f) {
 		return nil, fault.New(fault.Invalid, "_outputFormat must be %s", mimeLines)
+	}
+	for _, name := range []string{"includeAssociatedData", "organizeOutputBy", "allowPartialManifests"} {
+		if q.Has(name) && !r.Prefer.Lenient {
+			return nil, notOffered(name)
+		}
+	}
+	if q.Has("patient") && r.Type == "" {
+		return nil, fault.New(fault.Invalid, "patient is for Patient and Group").With(fault.Issue{Severity: "error", Code: "invalid", Key: "export-patient",
+			Text: "参数 patient 只用于 Patient/$export 与 Group/[id]/$export", TextEN: "patient is a parameter of Patient/$export and Group/[id]/$export"})
 	}
 	req := &exportRequest{since: q.Get("_since"), until: q.Get("_until"), filters: map[string][]string{}, elements: map[string]string{},
 		patient: r.Type != "", patients: ids(q["patient"])}
@@ -83,6 +92,13 @@ func readExport(s *server.Server, r *server.Request) (*exportRequest, error) {
 		req.elements[typ] = strings.TrimPrefix(req.elements[typ]+","+name, ",")
 	}
 	return req, nil
+}
+
+// notOffered refuses an optional parameter of the guide; Prefer:
+// handling=lenient leaves it out.
+func notOffered(name string) error {
+	return fault.New(fault.Invalid, "parameter not offered").With(fault.Issue{Severity: "error", Code: "not-supported", Key: "export-parameter",
+		Text: "不支持参数 " + name + "；加请求头 Prefer: handling=lenient 可忽略它", TextEN: name + " is not offered; Prefer: handling=lenient leaves it out"})
 }
 
 // exportParams reads the parameters from the query or from a Parameters body.

@@ -34,7 +34,7 @@ func hub(t *testing.T, m *definitions.Model, se *search.Engine) string {
 	ran := make(chan error, 1)
 	go func() { ran <- st.Run(ctx) }()
 	s, err := server.New(server.Default(), server.Parts{Store: st, Model: m, Search: se, Log: slog.New(slog.DiscardHandler),
-		Operations: append(ExportOperations(Dir(t.TempDir())), ImportOperation())})
+		Operations: append(ExportOperations(Dir(t.TempDir())), ImportOperation(fromFolder))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func hub(t *testing.T, m *definitions.Model, se *search.Engine) string {
 	return ts.URL + "/fhir"
 }
 
-const record = `{"resourceType":"Patient","id":"p","gender":"male"}
+const records = `{"resourceType":"Patient","id":"p","gender":"male"}
 {"resourceType":"Patient","id":"q"}
 {"resourceType":"Observation","id":"o1","status":"final","code":{"coding":[{"code":"a"}]},"subject":{"reference":"Patient/p"}}
 {"resourceType":"Observation","id":"o2","status":"final","code":{"coding":[{"code":"b"}]},"subject":{"reference":"Patient/q"}}
@@ -88,7 +88,7 @@ func TestExportImport(t *testing.T) {
 	}
 	se := search.NewEngine(m, fhirpath.NewEngine(m))
 	base := hub(t, m, se)
-	status, body := post(t, base+"/$import", mimeLines, record+`{"resourceType":"Patient"}`+"\n{oops\n")
+	status, body := post(t, base+"/$import", mimeLines, records+`{"resourceType":"Patient"}`+"\n{oops\n")
 	if status != 200 || !strings.Contains(body, "已导入 7 个资源") || !strings.Contains(body, "line 8") || !strings.Contains(body, "line 9") {
 		t.Fatalf("%d %s", status, body)
 	}
@@ -156,7 +156,7 @@ func TestExport_bad(t *testing.T) {
 		t.Fatal(err)
 	}
 	base := hub(t, m, search.NewEngine(m, fhirpath.NewEngine(m)))
-	for _, q := range []string{"_type=Nothing", "_since=yesterday", "_outputFormat=csv", "_typeFilter=x"} {
+	for _, q := range []string{"_type=Nothing", "_since=yesterday", "_outputFormat=csv", "_typeFilter=x", "includeAssociatedData=LatestProvenanceResources", "patient=Patient/p"} {
 		if _, err := Download(context.Background(), DownloadConfig{Base: base, Query: q, Dir: t.TempDir(), Poll: time.Millisecond}, http.DefaultClient, nil); err == nil {
 			t.Errorf("%s must be refused", q)
 		}

@@ -3,6 +3,7 @@ package bulk
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/jobs"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/fhir/store"
@@ -27,6 +29,7 @@ type export struct {
 	files Files
 	id    string
 
+	rec      *record // nil until the first run begins
 	snap     store.Snapshot
 	parser   fhir.Parser
 	progress func(string)
@@ -41,8 +44,29 @@ func (x *export) run(ctx context.Context, progress func(string)) (any, error) {
 	}
 	defer snap.Close()
 	x.snap, x.progress = snap, progress
-	x.out = &manifest{TransactionTime: x.s.Now().Format("2006-01-02T15:04:05.000Z"), Request: x.r.Base + "/" + x.address(),
-		Output: []output{}, Deleted: []output{}, Error: []output{}, files: x.files, id: x.id}
+	out, err := x.all(ctx)
+	if st, gerr := x.s.Jobs().Get(x.id); err != nil && gerr == nil && st.State == jobs.Cancelled { // by its owner, not by the hub's end
+		err = errors.Join(err, x.files.Remove(context.WithoutCancel(ctx), x.id))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// all writes the types not written yet, and the record after each.
+func (x *export) all(ctx context.Context) (*manifest, error) {
+	if x.rec == nil {
+		if err := sweep(ctx, x.s, x.files); err != nil {
+			return nil, err
+		}
+		x.out = &manifest{TransactionTime: x.s.Now().Format("2006-01-02T15:04:05.000Z"), Request: x.r.Base + "/" + x.address(),
+			Output: []output{}, Deleted: []output{}, Error: []output{}, files: x.files, id: x.id}
+		x.rec = &record{Actor: x.r.Actor, Base: x.r.Base, Type: x.r.Type, ID: x.r.Target.ID, Query: x.r.Query, Body: x.r.Body, Offset: x.snap.Offset(), Started: x.s.Now(), Manifest: x.out}
+		if err := x.save(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if x.req.group != "" {
 		if err := x.members(); err != nil {
 			return nil, err
@@ -53,15 +77,21 @@ func (x *export) run(ctx context.Context, progress func(string)) (any, error) {
 		if err := w.end(x.exportType(ctx, typ, w)); err != nil {
 			return nil, err
 		}
-		if x.req.since == "" {
-			continue
+		if x.req.since != "" {
+			d := &lineWriter{x: x, ctx: ctx, typ: "Bundle", prefix: typ + ".deleted"}
+			if err := d.end(x.deleted(ctx, typ, d)); err != nil {
+				return nil, err
+			}
 		}
-		d := &lineWriter{x: x, ctx: ctx, typ: "Bundle", prefix: typ + ".deleted"}
-		if err := d.end(x.deleted(ctx, typ, d)); err != nil {
-			return nil, err
+		x.rec.Types = append(x.rec.Types, typ)
+		if w.part > 0 || x.req.since != "" { // what wrote nothing is soon done again
+			if err := x.save(ctx); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return x.out, nil
+	x.rec.Ended = x.s.Now()
+	return x.out, x.save(ctx)
 }
 
 // address is the request's own URL below the base.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/minio/minio-go/v7"
 
@@ -19,6 +20,10 @@ type Files interface {
 	Create(ctx context.Context, name string) (io.WriteCloser, error)
 	// Open opens a file for reading and returns its size; fault.NotFound.
 	Open(ctx context.Context, name string) (io.ReadCloser, int64, error)
+	// Jobs returns the exports that have files.
+	Jobs(ctx context.Context) ([]string, error)
+	// Remove deletes all files of an export; none is no error.
+	Remove(ctx context.Context, job string) error
 }
 
 // Dir keeps files in a folder.
@@ -57,6 +62,31 @@ func (d Dir) Open(_ context.Context, name string) (io.ReadCloser, int64, error) 
 		return nil, 0, fault.New(fault.Unavailable, "open export file: %w", err)
 	}
 	return f, st.Size(), nil
+}
+
+// Jobs implements Files.
+func (d Dir) Jobs(context.Context) (out []string, err error) {
+	entries, err := os.ReadDir(string(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out, err
+}
+
+// Remove implements Files.
+func (d Dir) Remove(_ context.Context, job string) error {
+	root, err := os.OpenRoot(string(d))
+	if err != nil {
+		return fault.New(fault.Unavailable, "remove export: %w", err)
+	}
+	defer root.Close()
+	if err := root.RemoveAll(job); err != nil {
+		return fault.New(fault.Unavailable, "remove export: %w", err)
+	}
+	return nil
 }
 
 // S3 keeps files in a bucket.
@@ -109,4 +139,31 @@ func (s S3) Open(ctx context.Context, name string) (io.ReadCloser, int64, error)
 		return nil, 0, fault.New(fault.Unavailable, "open export file: %w", err)
 	}
 	return o, st.Size, nil
+}
+
+// Jobs implements Files.
+func (s S3) Jobs(ctx context.Context) (out []string, err error) {
+	for o := range s.Client.ListObjects(ctx, s.Bucket, minio.ListObjectsOptions{Prefix: s.Prefix}) {
+		if o.Err != nil {
+			return nil, fault.New(fault.Unavailable, "list exports: %w", o.Err)
+		}
+		if name, ok := strings.CutSuffix(strings.TrimPrefix(o.Key, s.Prefix), "/"); ok && name != "" {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+// Remove implements Files.
+func (s S3) Remove(ctx context.Context, job string) error {
+	for o := range s.Client.ListObjects(ctx, s.Bucket, minio.ListObjectsOptions{Prefix: s.Prefix + job + "/", Recursive: true}) {
+		err := o.Err
+		if err == nil {
+			err = s.Client.RemoveObject(ctx, s.Bucket, o.Key, minio.RemoveObjectOptions{})
+		}
+		if err != nil {
+			return fault.New(fault.Unavailable, "remove export: %w", err)
+		}
+	}
+	return nil
 }

@@ -1,9 +1,15 @@
 package bulk
 
 import (
+	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
+	"errors"
+	"io"
+	"path"
 	"strconv"
+	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
@@ -15,29 +21,30 @@ import (
 // importChunk is how many resources of an $import are one transaction.
 const importChunk = 500
 
-// ImportOperation is POST $import with NDJSON in the body: each line is put
-// under its own id. The answer is an OperationOutcome that names the rows that
-// were refused; the others are stored. With Prefer: respond-async it runs as a
-// job.
-func ImportOperation() server.Operation {
+// Opener opens a file that an $import names: s3://bucket/key or a URL.
+type Opener func(ctx context.Context, address string) (io.ReadCloser, error)
+
+// ImportOperation is POST $import: each line of NDJSON is put under its own id,
+// so that doing it again changes nothing. The lines are the body, or with a
+// Parameters body those of the files its input.url name (.gz too). The answer is
+// an OperationOutcome that names the rows that were refused; the others are
+// stored. With Prefer: respond-async it runs as a job. open may be nil.
+func ImportOperation(open Opener) server.Operation {
 	return server.Operation{Name: "import", Definition: "https://qihuang.health/fhir/OperationDefinition/import", System: true, Changes: true,
 		Run: func(ctx context.Context, s *server.Server, r *server.Request) (*server.Reply, error) {
-			if r.MediaType != mimeLines {
-				return nil, fault.New(fault.Unsupported, "$import takes NDJSON").With(fault.Issue{Severity: "error", Code: "not-supported",
-					Key: outcome.KeyMediaType, Text: "$import 的内容应为 NDJSON", TextEN: "$import takes NDJSON", Hint: "Content-Type: " + mimeLines})
-			}
 			im := &importing{s: s, r: r}
-			row := 0
-			for line := range bytes.Lines(r.Body) {
-				row++
-				if line = bytes.TrimSpace(line); len(line) == 0 {
-					continue
-				}
-				if err := im.add(ctx, row, line); err != nil {
+			if r.MediaType != mimeLines {
+				list, err := inputs(r.Body)
+				if err != nil {
 					return nil, err
 				}
+				if open != nil && len(list) > 0 {
+					return im.files(ctx, open, list)
+				}
+				return nil, fault.New(fault.Unsupported, "$import takes NDJSON").With(fault.Issue{Severity: "error", Code: "not-supported",
+					Key: outcome.KeyMediaType, Text: "$import 的内容应为 NDJSON，或列出 input.url 的 Parameters", TextEN: "$import takes NDJSON, or Parameters with input.url", Hint: "Content-Type: " + mimeLines})
 			}
-			if err := im.flush(ctx); err != nil {
+			if err := im.lines(ctx, bytes.NewReader(r.Body)); err != nil {
 				return nil, err
 			}
 			return im.reply(), nil
@@ -47,6 +54,7 @@ func ImportOperation() server.Operation {
 // importing is one $import.
 type importing struct {
 	s      *server.Server
+	file   string // being read; "" = the body
 	r      *server.Request
 	ops    []store.Op
 	seen   map[string]bool // Type/id in ops
@@ -69,6 +77,9 @@ func (im *importing) refuse(row int, err error) {
 		}
 		if is.Line <= 1 {
 			is.Line = row // a line of the file is a resource
+		}
+		if im.file != "" {
+			is.Text, is.TextEN = im.file+"："+is.Text, im.file+": "+is.TextEN
 		}
 		im.issues = append(im.issues, is)
 	}
@@ -101,8 +112,96 @@ func (im *importing) add(ctx context.Context, row int, line []byte) error {
 		im.seen = map[string]bool{}
 	}
 	im.seen[key] = true
-	im.ops = append(im.ops, store.Op{Method: store.Update, Type: typ, ID: id, Resource: line})
+	im.ops = append(im.ops, store.Op{Method: store.Update, Type: typ, ID: id, SkipSame: true, Resource: line})
 	return nil
+}
+
+// mostLine bounds one line, which is one resource.
+const mostLine = 50 << 20
+
+// lines imports what r gives, row by row.
+func (im *importing) lines(ctx context.Context, r io.Reader) error {
+	sc := bufio.NewScanner(r)
+	sc.Buffer(nil, mostLine)
+	row := 0
+	for sc.Scan() {
+		row++
+		line := bytes.TrimSpace(sc.Bytes())
+		if len(line) == 0 {
+			continue
+		}
+		if err := im.add(ctx, row, bytes.Clone(line)); err != nil {
+			return err
+		}
+	}
+	if err := sc.Err(); err != nil {
+		im.refuse(row+1, fault.New(fault.Invalid, "the file ends early").With(fault.Issue{Severity: "error", Code: "structure", Key: "import-read",
+			Text: "文件从这一行起读不下去", TextEN: "the file cannot be read from this line on"}))
+	}
+	return im.flush(ctx)
+}
+
+// inputs are the addresses of a Parameters body.
+func inputs(body []byte) (out []string, err error) {
+	if len(body) == 0 {
+		return nil, nil
+	}
+	tree, err := fhir.Parse(body)
+	if err != nil {
+		return nil, err
+	}
+	for p := range tree.Root().Get("parameter").Each() {
+		if p.Get("name").Str() != "input" {
+			continue
+		}
+		for q := range p.Get("part").Each() {
+			if q.Get("name").Str() != "url" {
+				continue
+			}
+			for v := range q.Children() {
+				if strings.HasPrefix(v.Key(), "value") {
+					out = append(out, v.Str())
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// files imports files one after the other; one that cannot be opened is an
+// issue, the others are imported.
+func (im *importing) files(ctx context.Context, open Opener, list []string) (*server.Reply, error) {
+	for _, address := range list {
+		im.file = path.Base(address)
+		if err := im.one(ctx, open, address); err != nil {
+			return nil, err
+		}
+	}
+	return im.reply(), nil
+}
+
+func (im *importing) one(ctx context.Context, open Opener, address string) error {
+	f, err := open(ctx, address)
+	if err != nil {
+		var msg *fault.Error
+		text := "打不开"
+		if errors.As(err, &msg) {
+			text = msg.Msg
+		}
+		im.refuse(1, fault.New(fault.Invalid, "cannot open").With(fault.Issue{Severity: "error", Code: "not-found", Key: "import-open", Text: text, TextEN: "the file cannot be opened"}))
+		return nil
+	}
+	defer f.Close()
+	var r io.Reader = f
+	if strings.HasSuffix(address, ".gz") {
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			im.refuse(1, fault.New(fault.Invalid, "no gzip").With(fault.Issue{Severity: "error", Code: "structure", Key: "import-gzip", Text: "不是 gzip 文件", TextEN: "no gzip file"}))
+			return nil
+		}
+		r = z
+	}
+	return im.lines(ctx, r)
 }
 
 func (im *importing) flush(ctx context.Context) error {

@@ -91,6 +91,12 @@ func (m *Manager) Close() {
 // Start queues run and returns the job's id; fault.Busy if too many wait,
 // fault.Unavailable after Close.
 func (m *Manager) Start(name, owner string, run Run) (string, error) {
+	return m.StartAs(m.newID(), name, owner, run)
+}
+
+// StartAs is Start with an id of the caller's, as for work that goes on after a
+// restart; fault.Conflict if there is a job of that id.
+func (m *Manager) StartAs(id, name, owner string, run Run) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.ctx.Err() != nil {
@@ -106,11 +112,23 @@ func (m *Manager) Start(name, owner string, run Run) (string, error) {
 	if open >= m.cfg.Workers+m.cfg.Waiting {
 		return "", fault.New(fault.Busy, "too many jobs")
 	}
+	if m.jobs[id] != nil {
+		return "", fault.New(fault.Conflict, "there is a job %s", id)
+	}
 	ctx, cancel := context.WithCancel(m.ctx)
-	j := &job{Status: Status{ID: m.newID(), Name: name, Owner: owner, State: Waiting, Started: m.clock.Now()}, cancel: cancel}
+	j := &job{Status: Status{ID: id, Name: name, Owner: owner, State: Waiting, Started: m.clock.Now()}, cancel: cancel}
 	m.jobs[j.ID] = j
 	m.wg.Go(func() { m.work(ctx, j, run) })
 	return j.ID, nil
+}
+
+// Restore makes an ended job known again, as after a restart. It is forgotten as
+// if it had ended now.
+func (m *Manager) Restore(st Status) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	st.Ended = m.clock.Now()
+	m.jobs[st.ID] = &job{Status: st, cancel: func() {}}
 }
 
 // work waits for a slot, runs the job and keeps what became of it.

@@ -113,14 +113,22 @@ func (s *Server) jobFile(ctx context.Context, r *Request) (*Reply, error) {
 	return res.File(ctx, r, r.Name)
 }
 
+// discarder is an AsyncResult that keeps something to be removed with it.
+type discarder interface {
+	Discard(ctx context.Context) error
+}
+
 // jobCancel cancels a job or forgets its answer.
-func (s *Server) jobCancel(_ context.Context, r *Request) (*Reply, error) {
+func (s *Server) jobCancel(ctx context.Context, r *Request) (*Reply, error) {
 	st, err := s.jobs.Get(r.Target.ID)
 	if err == nil && st.Owner != r.Actor {
 		err = fault.New(fault.NotFound, "no such job")
 	}
 	if err == nil {
 		err = s.jobs.Cancel(r.Target.ID)
+	}
+	if d, ok := st.Result.(discarder); ok && err == nil {
+		err = d.Discard(ctx)
 	}
 	if err != nil {
 		return nil, err
