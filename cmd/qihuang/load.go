@@ -20,7 +20,7 @@ func loadCmd() *cobra.Command {
 	var errorsTo string
 	cmd := &cobra.Command{
 		Use:   "load 文件|目录|网址…",
-		Short: "把 FHIR 资源装入服务器：事务包、单个资源、NDJSON（可 .gz），可断点续传",
+		Short: "把 FHIR 资源装入服务器：事务包、单个资源、NDJSON（可 .gz）、批量导出清单的网址，可断点续传",
 		Example: "  qihuang load synthea/output/fhir\n" +
 			"  qihuang load --url http://127.0.0.1:8080/fhir --state load.state Patient.ndjson.gz",
 		Args: cobra.MinimumNArgs(1),

@@ -24,6 +24,7 @@ type input struct {
 	name  string // path or URL
 	size  int64  // bytes, 0 if not known
 	stamp string // changes when the content does
+	rows  bool   // NDJSON whatever its name says, as the files of a manifest
 }
 
 // listInputs turns files, folders and URLs into inputs. Folders are walked;
@@ -47,7 +48,7 @@ func listInputs(args []string) ([]input, error) {
 			if err != nil {
 				return err
 			}
-			list = append(list, input{path, st.Size(), strconv.FormatInt(st.ModTime().UnixNano(), 36)})
+			list = append(list, input{name: path, size: st.Size(), stamp: strconv.FormatInt(st.ModTime().UnixNano(), 36)})
 			return nil
 		})
 		if err != nil {
@@ -77,7 +78,7 @@ func (in input) rank() int {
 // lines reports whether the input is NDJSON by its name.
 func (in input) lines() bool {
 	name, _, _ := strings.Cut(strings.ToLower(in.name), "?")
-	return strings.HasSuffix(strings.TrimSuffix(name, ".gz"), ".ndjson")
+	return in.rows || strings.HasSuffix(strings.TrimSuffix(name, ".gz"), ".ndjson")
 }
 
 // open opens the input, unzipping .gz.
@@ -150,7 +151,32 @@ func (l *Loader) chunks(ctx context.Context, in input, emit func(*chunk) error, 
 	if err != nil {
 		return err
 	}
-	return l.documentChunks(in, tree.Root(), emit, refuse)
+	root := tree.Root()
+	if root.ResourceType() == "" && root.Get("output").Kind() == fhir.Array {
+		return l.manifestChunks(ctx, root, emit, refuse)
+	}
+	return l.documentChunks(in, root, emit, refuse)
+}
+
+// manifestChunks loads the files that the manifest of a bulk export lists, then
+// what it lists as deleted. A file that cannot be fetched is an error of its own.
+func (l *Loader) manifestChunks(ctx context.Context, root fhir.Node, emit func(*chunk) error, refuse func(RowError)) error {
+	for _, part := range []string{"output", "deleted"} {
+		for o := range root.Get(part).Each() {
+			in := input{name: o.Get("url").Str(), rows: true}
+			if !isURL(in.name) {
+				refuse(RowError{File: in.name, Message: "清单中的地址不是 URL (not a URL)"})
+				continue
+			}
+			if err := l.chunks(ctx, in, emit, refuse); err != nil {
+				if ctx.Err() != nil {
+					return err
+				}
+				refuse(RowError{File: in.name, Message: err.Error()})
+			}
+		}
+	}
+	return nil
 }
 
 // documentChunks sends a transaction or batch as it is, and puts the resources
@@ -200,7 +226,12 @@ func (l *Loader) lineChunks(in input, r io.Reader, emit func(*chunk) error, refu
 			refuse(RowError{File: in.name, Row: row, Message: err.Error()})
 			continue
 		}
-		if err := p.add(row, tree.Root(), refuse); err != nil {
+		if root := tree.Root(); root.ResourceType() == "Bundle" && root.Get("type").Str() == "transaction" { // what a manifest lists as deleted
+			err = emit(&chunk{in: in, first: row, rows: []int{row}, body: bytes.Clone(line)})
+		} else {
+			err = p.add(row, root, refuse)
+		}
+		if err != nil {
 			return err
 		}
 	}

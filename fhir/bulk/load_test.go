@@ -156,3 +156,36 @@ func TestLoad_resumes(t *testing.T) {
 		t.Errorf("the second run sent again: %d bundles, %+v", p.bundles, sum)
 	}
 }
+
+// TestLoad_manifest loads what the manifest of an export lists, and carries out
+// its deletions.
+func TestLoad_manifest(t *testing.T) {
+	mux := http.NewServeMux()
+	files := httptest.NewServer(mux)
+	defer files.Close()
+	mux.HandleFunc("/manifest", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"transactionTime":"2026-01-01T00:00:00Z","output":[{"type":"Patient","url":"`+files.URL+`/a"},{"type":"Patient","url":"`+files.URL+`/gone"}],"deleted":[{"type":"Bundle","url":"`+files.URL+`/d"}]}`)
+	})
+	mux.HandleFunc("/a", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"resourceType":"Patient","id":"1"}`+"\n"+`{"resourceType":"Patient","id":"2"}`)
+	})
+	mux.HandleFunc("/d", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"DELETE","url":"Patient/9"}}]}`)
+	})
+	p := &peer{keys: map[string]int{}}
+	srv := httptest.NewServer(p)
+	defer srv.Close()
+	c := DefaultLoad()
+	c.Base, c.Workers = srv.URL, 1
+	l, err := NewLoader(c, srv.Client())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := l.Load(context.Background(), []string{files.URL + "/manifest"})
+	if err != nil || sum.Resources != 3 || sum.Failed != 1 || !strings.HasSuffix(sum.Errors[0].File, "/gone") {
+		t.Fatalf("%+v %v", sum, err)
+	}
+	if got := strings.Join(p.urls, ", "); got != "PUT Patient/1, PUT Patient/2, DELETE Patient/9" {
+		t.Error(got)
+	}
+}
