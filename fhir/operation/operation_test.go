@@ -16,6 +16,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath/lab"
 	"github.com/qihuang-health/qihuang/fhir/graphql"
+	"github.com/qihuang-health/qihuang/fhir/openapi"
 	"github.com/qihuang-health/qihuang/fhir/operation"
 	"github.com/qihuang-health/qihuang/fhir/patch"
 	"github.com/qihuang-health/qihuang/fhir/search"
@@ -61,6 +62,18 @@ func start(t *testing.T) string {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	s.Mount(r)
+	r.NoRoute(func(c *gin.Context) { s.Unknown(c) })
+	r.GET("/openapi.json", func(c *gin.Context) {
+		b := openapi.New("test", "1")
+		if err := s.OpenAPI(b); err != nil {
+			t.Error(err)
+		}
+		doc, err := b.JSON()
+		if err != nil {
+			t.Error(err)
+		}
+		c.Data(http.StatusOK, "application/json", doc)
+	})
 	ts := httptest.NewServer(r)
 	t.Cleanup(func() { ts.Close(); s.Close(); cancel(); <-ran })
 	return ts.URL + "/fhir"
