@@ -236,7 +236,9 @@ func judge(r *request, resp *http.Response, body []byte, err error, took, longes
 
 // blamed reports whether a body is a SOAP fault that blames the client, which
 // SOAP 1.1 sends as 500.
-func blamed(body []byte) bool { return bytes.Contains(body, []byte("<faultcode>soapenv:Client</faultcode>")) }
+func blamed(body []byte) bool {
+	return bytes.Contains(body, []byte("<faultcode>soapenv:Client</faultcode>"))
+}
 
 // outcome reports whether a body is an OperationOutcome with a text for people.
 func outcome(body []byte) bool {
