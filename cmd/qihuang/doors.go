@@ -48,7 +48,7 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 		return err
 	}
 	pages.Mount(r)
-	return nil
+	return h.mountFeatures(r)
 }
 
 // mountHIS adds the township HIS door and names the sinks of its messages.
