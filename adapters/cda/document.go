@@ -46,6 +46,7 @@ type Document struct {
 	Authors    []Author
 	Custodian  Organization
 	Signers    []Signer
+	Stay       Stay
 	Sections   []Section
 
 	el *xmlread.Element
@@ -89,6 +90,16 @@ type Organization struct {
 	ID   ID
 	Name string
 }
+
+// Stay is componentOf: the encounter that the document belongs to, with where it
+// was, from the inside out (病床, 病房, 病区, 科室).
+type Stay struct {
+	Start, End string
+	Places     []Organization
+}
+
+// Empty reports whether nothing is said of a stay.
+func (s Stay) Empty() bool { return s.Start == "" && s.End == "" && len(s.Places) == 0 }
 
 // Author is who wrote the document, and when.
 type Author struct {

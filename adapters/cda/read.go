@@ -83,7 +83,8 @@ func (r *reader) document(e *xmlread.Element) *Document {
 			d.Signers = append(d.Signers, readSigner(c, n == "legalAuthenticator"))
 		}
 	}
-	r.rest(e, "realmCode", "typeId", "templateId", "id", "code", "title", "effectiveTime", "confidentialityCode", "languageCode",
+	d.Stay = readStay(e.Find("componentOf", "encompassingEncounter"))
+	r.rest(e, "componentOf", "realmCode", "typeId", "templateId", "id", "code", "title", "effectiveTime", "confidentialityCode", "languageCode",
 		"setId", "versionNumber", "recordTarget", "author", "custodian", "authenticator", "legalAuthenticator", "component")
 	if body := e.Find("component", "nonXMLBody"); body != nil {
 		r.note(body, "error", "not-supported", "cda-non-xml", "正文是非结构化内容（nonXMLBody），不能转换", "a nonXMLBody cannot be converted")
@@ -94,6 +95,18 @@ func (r *reader) document(e *xmlread.Element) *Document {
 		}
 	}
 	return d
+}
+
+// readStay reads the encounter a document belongs to; at most eight places.
+func readStay(e *xmlread.Element) Stay {
+	t := e.Child("effectiveTime")
+	s := Stay{Start: first(t.Child("low").Attr("value"), t.Attr("value")), End: t.Child("high").Attr("value")}
+	for o := e.Find("location", "healthCareFacility", "serviceProviderOrganization"); o != nil && len(s.Places) < 8; o = o.Find("asOrganizationPartOf", "wholeOrganization") {
+		if p := readOrganization(o); p != (Organization{}) {
+			s.Places = append(s.Places, p)
+		}
+	}
+	return s
 }
 
 func readID(e *xmlread.Element) ID {

@@ -17,6 +17,10 @@ func Specimen(c *Catalogue, t *Template) *Document {
 		Patient: Patient{IDs: []ID{{Root: visitRoot(t), Extension: "S0001"}}, Numbers: []ID{{Root: RootNationalID, Extension: "379901195603120010"}}, Name: "张三",
 			Gender:    Code{Code: "1", System: SystemGender, SystemName: "生理性别代码表(GB/T 2261.1)", Display: "男性"},
 			BirthTime: "19560312", Age: "70", AgeUnit: "岁", Department: Organization{Name: "中医科"}, Organization: org}}
+	if visitRoot(t) == RootInpatient {
+		d.Stay = Stay{Start: "20261001080000", Places: []Organization{{ID: ID{Root: "2.16.156.10011.1.22", Extension: "3"}, Name: "3床"},
+			{ID: ID{Root: "2.16.156.10011.1.27"}, Name: "中医病区"}}}
+	}
 	if t.Code == "C0004" || t.Code == "C0005" {
 		d.Patient.IDs = append(d.Patient.IDs, ID{Root: RootRx, Extension: "C000001"})
 	}

@@ -23,6 +23,10 @@ func Statements(d *Document) []string {
 	}
 	say("patient", p.Name, p.Gender.Code, p.BirthTime, p.Age, p.Phone, p.Address, p.Postcode, p.Marital.Code, p.Ethnicity.Code, p.Department.Name, p.Organization.ID.Extension)
 	say("document", d.Template, d.TemplateID, d.ID.Extension, d.SetID.Extension, d.Version, d.Title, d.Time, d.Custodian.ID.Extension, d.Custodian.Name)
+	say("stay", d.Stay.Start, d.Stay.End)
+	for _, o := range d.Stay.Places {
+		say("place", o.ID.Root, o.ID.Extension, o.Name)
+	}
 	for _, a := range d.Authors {
 		say("author", a.Time, a.ID.Extension, a.Name)
 	}

@@ -32,6 +32,7 @@ func Append(dst []byte, d *Document, t *Template) []byte {
 	w.organization(d.Custodian)
 	w.raw(`</representedCustodianOrganization></assignedCustodian></custodian>`)
 	w.signers(d.Signers)
+	w.stay(d.Stay)
 	w.raw(`<component><structuredBody>`)
 	for i := range d.Sections {
 		w.section(&d.Sections[i])
@@ -252,6 +253,34 @@ func (w *writer) signers(list []Signer) {
 			w.close(name)
 		}
 	}
+}
+
+// stay writes the places one inside the other.
+func (w *writer) stay(s Stay) {
+	if s.Empty() {
+		return
+	}
+	w.raw("<componentOf><encompassingEncounter><effectiveTime>")
+	for _, t := range []struct{ name, value string }{{"low", s.Start}, {"high", s.End}} {
+		if t.value != "" {
+			w.empty(t.name, "value", t.value)
+		}
+	}
+	w.raw("</effectiveTime>")
+	if len(s.Places) > 0 {
+		w.raw("<location><healthCareFacility><serviceProviderOrganization>")
+		for i, p := range s.Places {
+			if i > 0 {
+				w.raw("<asOrganizationPartOf><wholeOrganization>")
+			}
+			w.organization(p)
+		}
+		for range s.Places[1:] {
+			w.raw("</wholeOrganization></asOrganizationPartOf>")
+		}
+		w.raw("</serviceProviderOrganization></healthCareFacility></location>")
+	}
+	w.raw("</encompassingEncounter></componentOf>")
 }
 
 func (w *writer) section(s *Section) {

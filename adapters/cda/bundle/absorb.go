@@ -70,6 +70,11 @@ func (a *absorbing) head() {
 	a.patientKey()
 	e := &f.Encounter
 	e.OrgCode, e.OrgName, e.Status, e.Start = f.Organization.Code, f.Organization.Name, "finished", first(f.AuthorTime, f.Time)
+	if f.Stay = d.Stay; f.Stay.Start != "" {
+		if t, ok := a.dateTime(f.Stay.Start); ok {
+			e.Start = t
+		}
+	}
 	e.PatientName, e.DoctorName = p.Name, f.Doctor.Name
 	if f.Doctor.No != "" {
 		e.DoctorID = tcm.PractitionerID(f.Organization.Code, f.Doctor.No)

@@ -74,10 +74,28 @@ func (b *building) encounter() {
 	if e.Class == "IMP" || e.Class == "EMER" {
 		m.ServiceType = nil
 	}
+	b.stay(&m)
 	r.Model = m
 	b.out = append(b.out, r)
 	for i := range b.Coded {
 		b.coded(&b.Coded[i], i)
+	}
+}
+
+// stay writes when and where the patient lay.
+func (b *building) stay(m *r4.Encounter) {
+	if end, ok := b.dateTime(b.Stay.End); ok {
+		if m.Period == nil {
+			m.Period = &r4.Period{}
+		}
+		m.Period.End = &end
+	}
+	for _, p := range b.Stay.Places {
+		at := r4.Reference{Display: str(p.Name)}
+		if p.ID != (cda.ID{}) {
+			at.Identifier = ptr(identifierOf(p.ID))
+		}
+		m.Location = append(m.Location, r4.EncounterLocation{Location: at})
 	}
 }
 

@@ -95,7 +95,7 @@ func (m *Mapper) compose(f *Facts, t *cda.Template, opt Options) (*cda.Document,
 	who := c.doctor()
 	d.Authors = []cda.Author{{Time: first(m.timestamp(f.AuthorTime), d.Time), ID: cda.ID{Root: cda.RootAuthor, Extension: who.No}, Name: who.Name}}
 	d.Custodian = cda.Organization{ID: cda.ID{Root: cda.RootOrg, Extension: f.Organization.Code}, Name: f.Organization.Name}
-	d.Signers = f.Signers
+	d.Signers, d.Stay = f.Signers, f.Stay
 	for i := range t.Sections {
 		d.Sections = append(d.Sections, c.section(i))
 	}

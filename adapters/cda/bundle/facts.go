@@ -80,6 +80,7 @@ type Facts struct {
 	Doctor       tcm.Practitioner
 	AuthorTime   string
 	Encounter    tcm.Encounter
+	Stay         cda.Stay
 	Events       []cda.ID // further numbers of the role: report, application …
 	Record       tcm.Record
 	Signers      []cda.Signer

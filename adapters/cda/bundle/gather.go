@@ -82,6 +82,15 @@ func (g *gathering) head(typ string, r fhir.Node) {
 		g.patient(r)
 	case "Encounter":
 		f.Encounter = tcm.ReadEncounter(r)
+		f.Stay = cda.Stay{End: g.timestamp(r.Path("period", "end").Str())}
+		for l := range r.Get("location").Each() {
+			at := l.Get("location")
+			o := cda.Organization{Name: at.Get("display").Str()}
+			if id := at.Get("identifier"); id.Exists() {
+				o.ID = readIdentifier(id)
+			}
+			f.Stay.Places = append(f.Stay.Places, o)
+		}
 	}
 }
 
@@ -323,6 +332,9 @@ func (g *gathering) complete(root fhir.Node) error {
 		f.Record.Principles = f.Reasoning.Principles
 	}
 	f.Time = first(f.Time, f.Encounter.Start)
+	if !f.Stay.Empty() || f.Encounter.Class == "IMP" && f.Encounter.Start != first(f.AuthorTime, f.Time) {
+		f.Stay.Start = g.timestamp(f.Encounter.Start)
+	}
 	for i := range f.Herbal {
 		f.Herbal[i].VisitNo = f.Encounter.VisitNo
 	}

@@ -172,6 +172,9 @@ func (w *writing) merge(r tcm.Resource, body []byte, recorded bool) ([]byte, err
 	case recorded, r.Type == "Organization", r.Type == "Practitioner", r.Type == "Patient", r.Type == "Coverage":
 		return nil, nil // the HIS and the directory know more
 	case r.Type == "Encounter":
+		if !w.facts.Stay.Empty() {
+			return body, nil // only documents of wards tell of the stay
+		}
 		return w.encounter(old)
 	}
 	return body, nil
