@@ -18,6 +18,7 @@ import (
 	"github.com/qihuang-health/qihuang/internal/trace"
 	"github.com/qihuang-health/qihuang/warehouse/gateway"
 	"github.com/qihuang-health/qihuang/warehouse/measures"
+	"github.com/qihuang-health/qihuang/warehouse/sink"
 )
 
 // Config is the hub's one configuration file. Every part has a working default,
@@ -73,6 +74,8 @@ type ClickHouseConfig struct {
 	Password string `yaml:"password"`
 	Memory   int64  `yaml:"memoryMB"` // cap of the embedded engine; 0 = a share of the machine
 	Library  string `yaml:"library"`  // libchdb.so; "" = the set-up's cache
+
+	Layout sink.Layout `yaml:"layout"` // of the tables on a cluster; zero = one server
 
 	Users []gateway.User `yaml:"users"` // of the SQL port; none = everybody on this machine
 }
@@ -163,7 +166,7 @@ func (c Config) Validate() error {
 	if c.FHIR.History.Versions < 0 || c.FHIR.History.Days < 0 || c.FHIR.History.Days > 36500 {
 		return fault.New(fault.Invalid, "配置 fhir.history 的 versions 与 days 不能为负，days 不超过 36500")
 	}
-	if err := errors.Join(c.Housekeeping.validate(), c.Outbound.Validate(), c.Trace.Validate(), validateSources(c.Sources), c.Supervision.validate()); err != nil {
+	if err := errors.Join(c.Housekeeping.validate(), c.Outbound.Validate(), c.Trace.Validate(), validateSources(c.Sources), c.Supervision.validate(), c.ClickHouse.Layout.Validate()); err != nil {
 		return err
 	}
 	_, err := c.zone()

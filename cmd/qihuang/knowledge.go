@@ -17,6 +17,7 @@ func loadKnowledge(zone *time.Location) (k knowledge, err error) {
 	if k.model, err = definitions.Load(); err != nil {
 		return k, fmt.Errorf("load R4 definitions: %w", err)
 	}
+	k.model.AddViewDefinition()
 	k.terms = terminology.New(k.model)
 	var guide [][]byte
 	for _, b := range conformance.Terminology() {

@@ -194,7 +194,7 @@ func (h *hub) mountFHIR(r *gin.Engine, metrics *server.Metrics, tracer oteltrace
 		return err
 	}
 	s, err := server.New(cfg, server.Parts{Store: h.store, Model: h.model, Search: h.search, XML: xmlCodec{h.model}, Operations: ops,
-		Validator: h.subscriptions.Checker(h.policy("")), Patcher: patch.New(h.paths),
+		Validator: h.subscriptions.Checker(viewPolicy{h.policy(""), h.sink}), Patcher: patch.New(h.paths),
 		Clock: h.clock, Log: h.log, Metrics: metrics, Tracer: tracer})
 	if err != nil {
 		return err

@@ -33,13 +33,16 @@ func (h *hub) openWarehouse(ctx context.Context) (err error) {
 	}
 	h.onClose(h.warehouse.conn.Close)
 	cfg := sink.Default()
-	cfg.Database, cfg.Zone, cfg.History = h.cfg.ClickHouse.Database, h.zone, h.store
+	cfg.Database, cfg.Zone, cfg.History, cfg.Layout, cfg.Letters = h.cfg.ClickHouse.Database, h.zone, h.store, h.cfg.ClickHouse.Layout, h.letters
 	var views [][]byte
 	for _, b := range conformance.Views() {
 		views = append(views, b)
 	}
-	h.sink, err = sink.New(cfg, h.warehouse.conn, h.kafka, h.paths, views, h.log.With("part", "sink"))
-	return err
+	if h.sink, err = sink.New(cfg, h.warehouse.conn, h.kafka, h.paths, views, h.log.With("part", "sink")); err != nil {
+		return err
+	}
+	h.inbound.Handle(sink.Kind, h.sink) // replayed rows that a view refused
+	return nil
 }
 
 // lingering is how long the engine of a killed hub may still hold its port.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
+
 	"github.com/qihuang-health/qihuang/fhir"
-	"github.com/qihuang-health/qihuang/pipeline/changes"
 	"github.com/qihuang-health/qihuang/warehouse/views"
 )
 
@@ -20,10 +22,17 @@ type rows struct {
 
 // batch is what one round writes.
 type batch struct {
-	changes []*changes.Change
-	bytes   int
-	rows    map[*table]*rows
-	skipped int64
+	items []arrival
+	token string // names the range of the topic; "" = none, rows are their own keys
+	bytes int
+	rows  map[*table]*rows
+	dead  []refusal
+}
+
+// refusal is a row that a view could not make, or a record that is no change.
+type refusal struct {
+	arrival
+	view, reason string
 }
 
 func (b *batch) of(t *table) *rows {
@@ -35,13 +44,14 @@ func (b *batch) of(t *table) *rows {
 	return r
 }
 
-// store writes a batch: landing table, view tables, rollups, in that order. It
-// may be called again with the same batch after a failure.
+// store writes a batch: landing table, view tables, rollups, refused rows, in
+// that order. It may be called again with the same batch after a failure.
 func (s *Sink) store(ctx context.Context, b *batch) error {
 	s.write.Lock()
 	defer s.write.Unlock()
-	b.rows, b.skipped = map[*table]*rows{}, 0
-	if err := s.priorLines(ctx, b); err != nil {
+	sh := s.shape.Load()
+	b.rows, b.dead = map[*table]*rows{}, nil
+	if err := s.priorLines(ctx, sh, b); err != nil {
 		return err
 	}
 	before, err := s.affected(ctx, b)
@@ -49,76 +59,95 @@ func (s *Sink) store(ctx context.Context, b *batch) error {
 		return err
 	}
 	land := b.of(s.landing)
-	for _, c := range b.changes {
+	for _, a := range b.items {
+		c := a.change
+		if c == nil {
+			b.dead = append(b.dead, refusal{a, "", "不是变更记录"})
+			continue
+		}
 		deleted := uint8(0)
 		if c.Resource == nil {
 			deleted = 1
 		}
 		land.list = append(land.list, []any{c.Type, c.ID, uint64(c.Version), deleted, c.LastUpdated, uint64(c.Seq), string(c.Resource)})
-		if err := s.project(b, c); err != nil {
-			return err
-		}
+		b.project(sh, s.log, a, nil)
 		s.high = max(s.high, uint64(c.Seq))
 	}
-	if err := s.insert(ctx, land); err != nil {
+	if err := s.insert(ctx, land, b.token); err != nil {
 		return err
 	}
-	var written int64
-	for _, t := range s.tables {
+	written := int64(len(land.list))
+	for _, t := range sh.tables {
 		if r := b.rows[t]; r != nil && len(r.list) > 0 {
-			if err := s.insert(ctx, r); err != nil {
+			if err := s.insert(ctx, r, b.token); err != nil {
 				return err
 			}
 			written += int64(len(r.list))
 		}
 	}
+	if err := s.step("rollup"); err != nil {
+		return err
+	}
 	if err := s.rollup(ctx, b, before); err != nil {
 		return err
 	}
+	if err := s.bury(ctx, b); err != nil {
+		return err
+	}
 	s.note(func(st *Stats) {
-		st.Changes += int64(len(b.changes))
-		st.Rows += written + int64(len(land.list))
-		st.Skipped += b.skipped
+		st.Changes += int64(len(land.list))
+		st.Rows += written
+		st.Skipped += int64(len(b.dead))
 		st.High = s.high
-		if n := len(b.changes); n > 0 {
-			st.Lag = time.Since(b.changes[n-1].LastUpdated)
+		if n := len(land.list); n > 0 {
+			st.Lag = time.Since(land.list[n-1][4].(time.Time))
 		}
 	})
 	return nil
 }
 
-// project appends the rows of one version to the tables of its type. A view
-// that cannot take the resource is skipped with its old rows removed, and told
-// in the log; the other views and the landing table have it.
-func (s *Sink) project(b *batch, c *changes.Change) error {
-	feeds := s.byType[c.Type]
-	if len(feeds) == 0 {
+// step lets a test end the batch before a step, as a crash would.
+func (s *Sink) step(name string) error {
+	if s.crash == nil {
 		return nil
+	}
+	return s.crash(name)
+}
+
+// project appends the rows of one version to the tables of its type, or to one
+// of them. A view that cannot take the resource is skipped with its old rows
+// removed, and the refusal kept; the other views and the landing table have it.
+func (b *batch) project(sh *shape, log *slog.Logger, a arrival, only *table) {
+	c := a.change
+	feeds := sh.byType[c.Type]
+	if len(feeds) == 0 {
+		return
 	}
 	var root fhir.Node
 	if c.Resource != nil {
 		tree, err := fhir.Parse(c.Resource)
 		if err != nil {
-			s.log.Error("resource on the changes topic does not parse", "type", c.Type, "id", c.ID, "version", c.Version, "error", err)
-			b.skipped++
-			return nil
+			log.Error("resource on the changes topic does not parse", "type", c.Type, "id", c.ID, "version", c.Version)
+			b.dead = append(b.dead, refusal{a, "", "资源不是 JSON"})
+			return
 		}
 		root = tree.Root()
 	}
 	key := c.Type + "/" + c.ID
-	// two views of one type may fill one table: their lines follow each other
+	done := map[*table]bool{}
 	for i, f := range feeds {
-		r, line := b.of(f.table), uint32(0)
-		if i > 0 && feeds[i-1].table == f.table {
+		if done[f.table] || only != nil && f.table != only {
 			continue
 		}
-		for _, g := range feeds[i:] {
+		done[f.table] = true
+		r, line := b.of(f.table), uint32(0)
+		for _, g := range feeds[i:] { // two views of one type may fill one table: their lines follow each other
 			if g.table != f.table {
 				continue
 			}
 			if err := g.append(r, root, key, uint64(c.Version), &line); err != nil {
-				s.log.Warn("view does not take a resource", "view", g.view.Name, "type", c.Type, "id", c.ID, "version", c.Version, "error", err)
-				b.skipped++
+				log.Warn("view does not take a resource", "view", g.view.Name, "type", c.Type, "id", c.ID, "version", c.Version, "error", err)
+				b.dead = append(b.dead, refusal{a, g.view.Name, err.Error()})
 			}
 		}
 		for l := line; l < r.lines[key]; l++ {
@@ -126,7 +155,6 @@ func (s *Sink) project(b *batch, c *changes.Change) error {
 		}
 		r.lines[key] = max(r.lines[key], line)
 	}
-	return nil
 }
 
 // append adds the rows of one resource, numbered from *line. On error none of
@@ -168,14 +196,15 @@ func (t *table) tombstone(key string, line uint32, version uint64) []any {
 
 // priorLines learns how many rows the resources of the batch have had so far,
 // where a version is not the first.
-func (s *Sink) priorLines(ctx context.Context, b *batch) error {
+func (s *Sink) priorLines(ctx context.Context, sh *shape, b *batch) error {
 	keys := map[*table][]string{}
-	for _, c := range b.changes {
-		if c.Version == 1 && c.Resource != nil {
+	for _, a := range b.items {
+		c := a.change
+		if c == nil || c.Version == 1 && c.Resource != nil {
 			continue
 		}
 		seen := map[*table]bool{}
-		for _, f := range s.byType[c.Type] {
+		for _, f := range sh.byType[c.Type] {
 			if !seen[f.table] {
 				seen[f.table] = true
 				keys[f.table] = append(keys[f.table], c.Type+"/"+c.ID)
@@ -207,9 +236,16 @@ func (s *Sink) priorLines(ctx context.Context, b *batch) error {
 }
 
 // insert writes rows in one block, which ClickHouse takes whole or not at all.
-func (s *Sink) insert(ctx context.Context, r *rows) error {
+// With a token, a block that the table has already is not written again.
+func (s *Sink) insert(ctx context.Context, r *rows, token string) error {
 	if len(r.list) == 0 {
 		return nil
+	}
+	if err := s.step(r.table.name); err != nil {
+		return err
+	}
+	if token != "" {
+		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"insert_deduplication_token": token + "/" + r.table.name}))
 	}
 	out, err := s.conn.PrepareBatch(ctx, r.table.insert())
 	if err != nil {

@@ -13,21 +13,38 @@ import (
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
 )
 
-// consume writes one partition from the position the warehouse holds. Where the
-// topic no longer has it (a new or emptied warehouse, a topic made anew), the
-// repository's own history comes first.
+// span is a range of a partition: [first, next). While done is false it may
+// have been written in part.
+type span struct {
+	first, next int64
+	done        bool
+}
+
+// token names the range for ClickHouse, so that a block of it is taken once. A
+// token must name exactly one content: ranges are recorded before they are
+// written and never cut anew.
+func (sp span) token(partition int) string {
+	return fmt.Sprintf("%s-%d-%d-%d", kafka.Changes, partition, sp.first, sp.next)
+}
+
+// consume writes one partition from the position the warehouse holds. A range
+// that was begun is written again, as it was. Where the topic no longer has the
+// position (a new or emptied warehouse, a topic made anew), the repository's
+// own history comes first.
 func (s *Sink) consume(ctx context.Context, claim *kafka.Claim) error {
-	var next int64
-	err := s.until(ctx, "read position", func(ctx context.Context) error {
-		var n uint64
-		err := s.conn.QueryRow(ctx, "SELECT argMax(next, at) FROM `"+s.cfg.Database+"`.`_position` WHERE partition = ?", uint32(claim.Partition)).Scan(&n)
-		next = int64(n)
+	if claim.Partition == 0 {
+		s.leads.Store(true)
+		defer s.leads.Store(false)
+	}
+	var last span
+	err := s.until(ctx, "read position", func(ctx context.Context) (err error) {
+		last, err = s.lastSpan(ctx, claim.Partition)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	err = s.follow(ctx, claim, next)
+	err = s.follow(ctx, claim, last)
 	if !fault.Is(err, fault.Gone) || s.cfg.History == nil {
 		return err
 	}
@@ -36,10 +53,26 @@ func (s *Sink) consume(ctx context.Context, claim *kafka.Claim) error {
 	if err := s.replay(ctx); err != nil {
 		return err
 	}
-	if err := s.until(ctx, "write position", func(ctx context.Context) error { return s.position(ctx, claim.Partition, claim.Next) }); err != nil {
+	begin := span{claim.Next, claim.Next, true}
+	if err := s.until(ctx, "write position", func(ctx context.Context) error { return s.record(ctx, claim.Partition, begin) }); err != nil {
 		return err
 	}
-	return s.follow(ctx, claim, claim.Next)
+	return s.follow(ctx, claim, begin)
+}
+
+// lastSpan reads the newest range of a partition; none is done up to 0.
+func (s *Sink) lastSpan(ctx context.Context, partition int) (span, error) {
+	var first, next uint64
+	var done uint8
+	rows, err := s.conn.Query(ctx, "SELECT first, next, done FROM `"+s.cfg.Database+"`.`_range` WHERE partition = ? ORDER BY at DESC LIMIT 1", uint32(partition))
+	if err != nil {
+		return span{}, err
+	}
+	if !rows.Next() {
+		return span{done: true}, errors.Join(rows.Err(), rows.Close())
+	}
+	err = rows.Scan(&first, &next, &done)
+	return span{int64(first), int64(next), done == 1}, errors.Join(err, rows.Close())
 }
 
 // replay writes the repository's history, all that it has now.
@@ -56,18 +89,23 @@ func (s *Sink) replay(ctx context.Context) error {
 		}
 		b := &batch{}
 		for _, c := range list[:min(len(list), s.cfg.MaxRows)] {
-			b.changes = append(b.changes, changes.Of(c))
+			b.items = append(b.items, arrival{change: changes.Of(c)})
 		}
 		if err := s.until(ctx, "write history", func(ctx context.Context) error { return s.store(ctx, b) }); err != nil {
 			return err
 		}
-		from += int64(len(b.changes))
+		from += int64(len(b.items))
 	}
 	return nil
 }
 
-// follow writes the partition's changes from next on.
-func (s *Sink) follow(ctx context.Context, claim *kafka.Claim, next int64) error {
+// follow writes the partition's changes after the last range, which comes first
+// if it was not done.
+func (s *Sink) follow(ctx context.Context, claim *kafka.Claim, last span) error {
+	next := last.next
+	if !last.done {
+		next = last.first
+	}
 	s.note(func(st *Stats) { st.Next[claim.Partition] = next })
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -80,14 +118,14 @@ func (s *Sink) follow(ctx context.Context, claim *kafka.Claim, next int64) error
 				s.log.Error("record of the changes topic is none", "partition", r.Partition, "offset", r.Offset, "error", err)
 			}
 			select {
-			case records <- arrival{c, r.Offset + 1}:
+			case records <- arrival{c, r.Partition, r.Offset}:
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		})
 	}()
-	err := s.batches(ctx, claim, records, done)
+	err := s.batches(ctx, claim, last, records, done)
 	cancel()
 	if err == nil || errors.Is(err, context.Canceled) {
 		return nil
@@ -95,65 +133,99 @@ func (s *Sink) follow(ctx context.Context, claim *kafka.Claim, next int64) error
 	return err
 }
 
-// arrival is a decoded record (nil if it was none) and where to go on after it.
+// arrival is a decoded record, nil if it was none, and where it stood.
 type arrival struct {
-	change *changes.Change
-	next   int64
+	change    *changes.Change
+	partition int
+	offset    int64
 }
 
-// batches gathers records and writes them, one batch after the other.
-func (s *Sink) batches(ctx context.Context, claim *kafka.Claim, records <-chan arrival, done <-chan error) error {
+// batches gathers records and writes them, one batch after the other: record
+// the range, write it, record that it is done.
+func (s *Sink) batches(ctx context.Context, claim *kafka.Claim, last span, records <-chan arrival, done <-chan error) error {
 	for {
-		b := &batch{}
-		var last int64
-		var timer <-chan time.Time
-	gather:
-		for {
-			select {
-			case a := <-records:
-				if a.change != nil {
-					b.changes, b.bytes = append(b.changes, a.change), b.bytes+len(a.change.Resource)
-				}
-				last = a.next
-				if timer == nil {
-					timer = time.After(s.cfg.Linger)
-				}
-				if len(b.changes) >= s.cfg.MaxRows || b.bytes >= s.cfg.MaxBytes {
-					break gather
-				}
-			case <-timer:
-				break gather
-			case err := <-done:
+		b, err := s.gather(ctx, last, records, done)
+		if err != nil {
+			return err
+		}
+		if last.done {
+			last = span{first: last.next, next: b.items[len(b.items)-1].offset + 1}
+		}
+		b.token = last.token(claim.Partition)
+		steps := []struct {
+			act string
+			do  func(context.Context) error
+		}{
+			{"record a range", func(ctx context.Context) error { return s.record(ctx, claim.Partition, last) }},
+			{"write a batch", func(ctx context.Context) error { return s.store(ctx, b) }},
+			{"record the range as done", func(ctx context.Context) error { last.done = true; return s.record(ctx, claim.Partition, last) }},
+		}
+		for _, st := range steps {
+			if err := s.until(ctx, st.act, st.do); err != nil {
 				return err
-			case <-ctx.Done():
-				return ctx.Err()
 			}
 		}
-		if err := s.until(ctx, "write a batch", func(ctx context.Context) error { return s.store(ctx, b) }); err != nil {
-			return err
-		}
-		if err := s.until(ctx, "write position", func(ctx context.Context) error { return s.position(ctx, claim.Partition, last) }); err != nil {
-			return err
-		}
-		if err := claim.Commit(last); err != nil && ctx.Err() == nil && !fault.Is(err, fault.Unavailable) {
+		if err := claim.Commit(last.next); err != nil && ctx.Err() == nil && !fault.Is(err, fault.Unavailable) {
 			s.log.Debug("commit position", "partition", claim.Partition, "error", err) // lag tools only
 		}
 	}
 }
 
-// position records that everything below next is in the tables.
-func (s *Sink) position(ctx context.Context, partition int, next int64) error {
-	b, err := s.conn.PrepareBatch(ctx, "INSERT INTO `"+s.cfg.Database+"`.`_position` (partition, next, at)")
+// gather waits for records and a little for more. A range that was begun is
+// gathered to its very end and no further.
+func (s *Sink) gather(ctx context.Context, last span, records <-chan arrival, done <-chan error) (*batch, error) {
+	b := &batch{}
+	var timer <-chan time.Time
+	for {
+		select {
+		case a := <-records:
+			b.items = append(b.items, a)
+			if a.change != nil {
+				b.bytes += len(a.change.Resource)
+			}
+			switch {
+			case !last.done:
+				if a.offset+1 >= last.next {
+					return b, nil
+				}
+				continue
+			case len(b.items) >= s.cfg.MaxRows || b.bytes >= s.cfg.MaxBytes:
+				return b, nil
+			case timer == nil:
+				timer = time.After(s.cfg.Linger)
+			}
+		case <-timer:
+			return b, nil
+		case err := <-done:
+			return nil, err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// record notes a range of a partition.
+func (s *Sink) record(ctx context.Context, partition int, sp span) error {
+	if err := s.step(fmt.Sprintf("range done=%t", sp.done)); err != nil {
+		return err
+	}
+	b, err := s.conn.PrepareBatch(ctx, "INSERT INTO `"+s.cfg.Database+"`.`_range` (partition, first, next, done, at)")
 	if err != nil {
 		return err
 	}
-	if err := b.Append(uint32(partition), uint64(next), time.Now().UTC()); err != nil {
+	done := uint8(0)
+	if sp.done {
+		done = 1
+	}
+	if err := b.Append(uint32(partition), uint64(sp.first), uint64(sp.next), done, time.Now().UTC()); err != nil {
 		return err
 	}
 	if err := b.Send(); err != nil {
-		return fmt.Errorf("write position: %w", err)
+		return fmt.Errorf("record a range: %w", err)
 	}
-	s.note(func(st *Stats) { st.Next[partition] = next })
+	if sp.done {
+		s.note(func(st *Stats) { st.Next[partition] = sp.next })
+	}
 	return nil
 }
 

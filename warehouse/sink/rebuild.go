@@ -14,48 +14,92 @@ import (
 // page is how many resources a rebuild reads at once.
 const page = 5000
 
+// freshPrefix names tables that are being filled.
+const freshPrefix = "_new_"
+
 // Rebuild makes a view's table anew from the landing table and puts it in the
 // place of the old one in one step. Readers see the old table until then;
 // changes go on arriving, and wait only for the last step. fault.NotFound for
 // an unknown table.
 func (s *Sink) Rebuild(ctx context.Context, name string) error {
-	i := slices.IndexFunc(s.tables, func(t *table) bool { return t.name == name })
-	if i < 0 {
+	sh := s.shape.Load()
+	if sh.table(name) == nil {
 		return fault.New(fault.NotFound, "no table %s", name)
 	}
-	t := s.tables[i]
+	return s.build(ctx, sh, name, true)
+}
+
+// build fills a table as a shape wants it, beside the one in use, and makes the
+// shape the one in use together with the table.
+func (s *Sink) build(ctx context.Context, sh *shape, name string, exists bool) error {
+	t := sh.table(name)
 	fresh := *t
-	fresh.name = "_new_" + t.name
+	fresh.name = freshPrefix + t.name
 	s.write.Lock()
 	from := s.high
 	s.write.Unlock()
-	for _, q := range []string{"DROP TABLE IF EXISTS " + fresh.path(), fresh.create()} {
-		if err := s.conn.Exec(ctx, q); err != nil {
-			return fmt.Errorf("rebuild %s: %w", name, err)
-		}
+	if err := s.exec(ctx, slices.Concat(s.cfg.Layout.drop(t.database, fresh.name), fresh.create())...); err != nil {
+		return fmt.Errorf("rebuild %s: %w", name, err)
 	}
-	types := s.typesOf(t)
+	types := sh.typesOf(t)
 	for _, typ := range types {
-		if err := s.copyType(ctx, t, &fresh, typ); err != nil {
+		if err := s.copyType(ctx, sh, t, &fresh, typ); err != nil {
 			return fmt.Errorf("rebuild %s: %w", name, err)
 		}
 	}
 	s.write.Lock()
 	defer s.write.Unlock()
-	if _, err := s.copyRows(ctx, t, &fresh, "type IN (?) AND seq > ? ORDER BY type, id, version DESC LIMIT 1 BY type, id", types, from); err != nil {
+	if _, err := s.copyRows(ctx, sh, t, &fresh, "type IN (?) AND seq > ? ORDER BY type, id, version DESC LIMIT 1 BY type, id", types, from); err != nil {
 		return fmt.Errorf("rebuild %s: %w", name, err)
 	}
-	for _, q := range []string{"EXCHANGE TABLES " + t.path() + " AND " + fresh.path(), "DROP TABLE " + fresh.path()} {
-		if err := s.conn.Exec(ctx, q); err != nil {
-			return fmt.Errorf("rebuild %s: %w", name, err)
-		}
+	if err := s.exec(ctx, s.cfg.Layout.replace(t.database, fresh.name, name, exists)...); err != nil {
+		return fmt.Errorf("rebuild %s: %w", name, err)
 	}
-	return nil
+	s.shape.Store(sh)
+	return s.catchUp(ctx, sh, t, from) // what other nodes wrote to the old table
+}
+
+// behind is how far a node's changes may be behind the newest it has written:
+// partitions are read side by side.
+const behind = 100_000
+
+// catchUp writes the rows of a table again for the newest changes: nothing comes
+// of rows that are there. The caller holds the write lock.
+func (s *Sink) catchUp(ctx context.Context, sh *shape, t *table, from uint64) error {
+	from -= min(from, behind)
+	res, err := s.conn.Query(ctx, "SELECT type, id, version, is_deleted, resource FROM "+s.landing.path()+" WHERE type IN (?) AND seq > ? ORDER BY type, id, version DESC LIMIT 1 BY type, id", sh.typesOf(t), from)
+	if err != nil {
+		return fmt.Errorf("catch up %s: %w", t.name, err)
+	}
+	b := &batch{rows: map[*table]*rows{}}
+	for res.Next() {
+		c := &changes.Change{}
+		var version uint64
+		var deleted uint8
+		var resource string
+		if err := res.Scan(&c.Type, &c.ID, &version, &deleted, &resource); err != nil {
+			return errors.Join(err, res.Close())
+		}
+		if c.Version = int64(version); deleted == 0 {
+			c.Resource = []byte(resource)
+		}
+		b.items = append(b.items, arrival{change: c})
+	}
+	if err := errors.Join(res.Err(), res.Close()); err != nil {
+		return fmt.Errorf("catch up %s: %w", t.name, err)
+	}
+	if err := s.priorLines(ctx, sh, b); err != nil {
+		return err
+	}
+	for _, a := range b.items {
+		b.project(sh, s.log, a, t)
+	}
+	return s.insert(ctx, b.of(t), "")
 }
 
 // typesOf returns the resource types whose views fill a table.
-func (s *Sink) typesOf(t *table) (types []string) {
-	for typ, feeds := range s.byType {
+func (sh *shape) typesOf(t *table) (types []string) {
+	for typ, feeds := range sh.byType {
 		if slices.ContainsFunc(feeds, func(f *feed) bool { return f.table == t }) {
 			types = append(types, typ)
 		}
@@ -66,9 +110,9 @@ func (s *Sink) typesOf(t *table) (types []string) {
 
 // copyType writes the rows of the current version of every resource of a type,
 // page by page along the landing table's key.
-func (s *Sink) copyType(ctx context.Context, t, fresh *table, typ string) error {
+func (s *Sink) copyType(ctx context.Context, sh *shape, t, fresh *table, typ string) error {
 	for after := ""; ; {
-		last, err := s.copyRows(ctx, t, fresh, fmt.Sprintf("type = ? AND id > ? ORDER BY id, version DESC LIMIT 1 BY id LIMIT %d", page), typ, after)
+		last, err := s.copyRows(ctx, sh, t, fresh, fmt.Sprintf("type = ? AND id > ? ORDER BY id, version DESC LIMIT 1 BY id LIMIT %d", page), typ, after)
 		if err != nil || last == "" {
 			return err
 		}
@@ -78,7 +122,7 @@ func (s *Sink) copyType(ctx context.Context, t, fresh *table, typ string) error 
 
 // copyRows writes the rows of the versions that a condition on the landing
 // table selects and returns the id of the last, "" if there was none.
-func (s *Sink) copyRows(ctx context.Context, t, fresh *table, where string, args ...any) (last string, err error) {
+func (s *Sink) copyRows(ctx context.Context, sh *shape, t, fresh *table, where string, args ...any) (last string, err error) {
 	res, err := s.conn.Query(ctx, "SELECT type, id, version, is_deleted, last_updated, seq, resource FROM "+s.landing.path()+" WHERE "+where, args...)
 	if err != nil {
 		return "", err
@@ -89,7 +133,7 @@ func (s *Sink) copyRows(ctx context.Context, t, fresh *table, where string, args
 		r := b.of(t)
 		out := rows{table: fresh, list: r.list}
 		b.rows = map[*table]*rows{}
-		return s.insert(ctx, &out)
+		return s.insert(ctx, &out, "")
 	}
 	for res.Next() {
 		var c changes.Change
@@ -105,9 +149,7 @@ func (s *Sink) copyRows(ctx context.Context, t, fresh *table, where string, args
 			continue
 		}
 		c.Version, c.Resource = int64(version), []byte(resource)
-		if err := s.project(b, &c); err != nil {
-			return "", err
-		}
+		b.project(sh, s.log, arrival{change: &c}, t)
 		if len(b.of(t).list) >= 4*page {
 			if err := flush(); err != nil {
 				return "", err
@@ -139,7 +181,7 @@ func (s *Sink) drift(ctx context.Context) (changed, stale []string, err error) {
 		}
 		have[table][name] = typ
 	}
-	for _, t := range s.tables {
+	for _, t := range s.shape.Load().tables {
 		cols := have[t.name]
 		if cols == nil {
 			continue

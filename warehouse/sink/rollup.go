@@ -11,13 +11,13 @@ const requests = "prescription_request"
 
 // rollupDDL is the table of one row per prescription id (issuing system and
 // number): a western prescription is several MedicationRequests.
-func rollupDDL(database string) string {
-	return "CREATE TABLE IF NOT EXISTS `" + database + "`.`prescription` (" +
-		"id String COMMENT '处方 id：发号系统|处方号', no Nullable(String) COMMENT '处方号', encounter_id Nullable(String) COMMENT '就诊 id', patient_id Nullable(String) COMMENT '患者 id', " +
-		"org_code Nullable(String) COMMENT '机构编码', doctor_id Nullable(String) COMMENT '医生 id', category Nullable(String) COMMENT 'decoction 饮片 | granule 颗粒 | patent 中成药 | western 西药', " +
-		"doses Nullable(Decimal(18, 6)) COMMENT '剂数', amount Nullable(Decimal(18, 6)) COMMENT '整张处方金额', formula Nullable(String) COMMENT '方名', status Nullable(String) COMMENT '状态', " +
-		"authored Nullable(DateTime64(3, 'UTC')) COMMENT '开方时间', _version UInt64, _deleted UInt8" +
-		") ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY id"
+func rollupDDL(l Layout, database string) []string {
+	return l.create(database, "prescription", "("+
+		"id String COMMENT '处方 id：发号系统|处方号', no Nullable(String) COMMENT '处方号', encounter_id Nullable(String) COMMENT '就诊 id', patient_id Nullable(String) COMMENT '患者 id', "+
+		"org_code Nullable(String) COMMENT '机构编码', doctor_id Nullable(String) COMMENT '医生 id', category Nullable(String) COMMENT 'decoction 饮片 | granule 颗粒 | patent 中成药 | western 西药', "+
+		"doses Nullable(Decimal(18, 6)) COMMENT '剂数', amount Nullable(Decimal(18, 6)) COMMENT '整张处方金额', formula Nullable(String) COMMENT '方名', status Nullable(String) COMMENT '状态', "+
+		"authored Nullable(DateTime64(3, 'UTC')) COMMENT '开方时间', _version UInt64, _deleted UInt8)",
+		"_version, _deleted", "id", "id")
 }
 
 // affected returns the prescriptions that the batch's requests belonged to
@@ -25,8 +25,8 @@ func rollupDDL(database string) string {
 func (s *Sink) affected(ctx context.Context, b *batch) (map[string]bool, error) {
 	ids := map[string]bool{}
 	var keys []string
-	for _, c := range b.changes {
-		if c.Type == "MedicationRequest" && (c.Version > 1 || c.Resource == nil) {
+	for _, a := range b.items {
+		if c := a.change; c != nil && c.Type == "MedicationRequest" && (c.Version > 1 || c.Resource == nil) {
 			keys = append(keys, c.Type+"/"+c.ID)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -36,6 +37,8 @@ type Config struct {
 	MaxBytes int            // resource bytes in one batch
 	Linger   time.Duration  // a batch waits so long for more changes
 	Retry    time.Duration  // between tries while the warehouse is away
+	Layout   Layout         // of the tables; zero = one server
+	Letters  Letters        // where refused rows are told; nil = only in the table dlq
 	History  store.Feed     // the repository's own changes, for what the topic has forgotten; nil = none
 }
 
@@ -49,6 +52,9 @@ func (c Config) Validate() error {
 	if !identifier(c.Database) {
 		return fault.New(fault.Invalid, "warehouse: %q is no database name", c.Database)
 	}
+	if err := c.Layout.Validate(); err != nil {
+		return err
+	}
 	if c.MaxRows < 1 || c.MaxBytes < 1 || c.Zone == nil {
 		return fault.New(fault.Invalid, "warehouse: batch limits and zone must be set")
 	}
@@ -61,11 +67,16 @@ type Sink struct {
 	conn    driver.Conn
 	cluster *kafka.Cluster
 	log     *slog.Logger
+	eng     *fhirpath.Engine
 	landing *table
-	tables  []*table           // of views, in order of name
-	byType  map[string][]*feed // resource type → views that read it
-	views   map[string]*views.View
-	stale   []string // tables to rebuild beside the arriving changes
+	shape   atomic.Pointer[shape]
+	shipped map[string]bool         // tables and views that come with the hub
+	adopted map[string]int64        // stored ViewDefinition → version in the shape, or refused
+	tableOf map[string]string       // stored ViewDefinition → its table
+	stale   []string                // tables to rebuild beside the arriving changes
+	leads   atomic.Bool             // this process has partition 0: it builds tables
+	letters atomic.Int64            // dead letters written since the start
+	crash   func(step string) error // tests end a batch between its steps
 
 	write sync.Mutex // one batch at a time: rollups read what batches wrote
 	high  uint64     // highest change sequence written
@@ -90,22 +101,28 @@ func New(cfg Config, conn driver.Conn, cluster *kafka.Cluster, eng *fhirpath.Eng
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Sink{cfg: cfg, conn: conn, cluster: cluster, log: log, byType: map[string][]*feed{}, views: map[string]*views.View{}, stats: Stats{Next: map[int]int64{}}}
-	s.landing = landing(cfg.Database)
+	s := &Sink{cfg: cfg, conn: conn, cluster: cluster, eng: eng, log: log, shipped: map[string]bool{}, adopted: map[string]int64{}, tableOf: map[string]string{}, stats: Stats{Next: map[int]int64{}}}
+	s.landing = landing(cfg.Database, cfg.Layout)
+	sh := empty()
 	for _, d := range definitions {
 		v, err := views.Compile(d, eng)
 		if err != nil {
 			return nil, fmt.Errorf("compile view: %w", err)
 		}
-		if err := s.register(v, d); err != nil {
+		if sh, err = sh.with(v, d, &s.cfg, false); err != nil {
 			return nil, err
 		}
+		s.shipped[v.Name] = true
 	}
+	for _, t := range sh.tables {
+		s.shipped[t.name] = true
+	}
+	s.shape.Store(sh)
 	return s, nil
 }
 
 // Views returns the compiled views by name. Do not change the map.
-func (s *Sink) Views() map[string]*views.View { return s.views }
+func (s *Sink) Views() map[string]*views.View { return s.shape.Load().views }
 
 // Ready reports whether the tables exist.
 func (s *Sink) Ready() bool {
@@ -149,7 +166,7 @@ func (s *Sink) Run(ctx context.Context) error {
 	s.ready = true
 	s.mu.Unlock()
 	var beside sync.WaitGroup
-	beside.Go(func() { s.backfill(ctx) })
+	beside.Go(func() { s.backfill(ctx); s.watch(ctx) })
 	err := s.cluster.Consume(ctx, Group, kafka.Changes, s.consume)
 	beside.Wait()
 	return err

@@ -228,7 +228,7 @@ func TestForgottenTopic(t *testing.T) {
 	_, stop := b.sink() // makes the tables
 	b.await("SELECT count() FROM system.tables WHERE database = 'qihuang' AND name = 'treatment'", "1")
 	stop()
-	if err := b.conn.Exec(t.Context(), "INSERT INTO qihuang._position VALUES (0, 1000000, now64(6))"); err != nil {
+	if err := b.conn.Exec(t.Context(), "INSERT INTO qihuang._range VALUES (0, 0, 1000000, 1, now64(6))"); err != nil {
 		t.Fatal(err)
 	}
 	b.history = repository

@@ -3,6 +3,8 @@ package sink
 import (
 	"context"
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +16,7 @@ import (
 // table is one ClickHouse table of rows.
 type table struct {
 	database, name string
+	layout         Layout
 	columns        []column
 	many           bool // a resource may have several rows
 }
@@ -43,17 +46,35 @@ var keys = []column{{"_resource", "String", "资源：类型/id"}, {"_line", "UI
 // tableExtension names the table a view fills when it is not the view's own name.
 const tableExtension = "https://qihuang.health/fhir/StructureDefinition/view-table"
 
+// landingTable has every version of every resource.
+const landingTable = "resource"
+
 // landing is the table of every version of every resource.
-func landing(database string) *table {
-	return &table{database: database, name: "resource", columns: []column{{"type", "LowCardinality(String)", "资源类型"}, {"id", "String", "资源 id"}, {"version", "UInt64", "版本"},
+func landing(database string, l Layout) *table {
+	return &table{database: database, name: landingTable, layout: l, columns: []column{{"type", "LowCardinality(String)", "资源类型"}, {"id", "String", "资源 id"}, {"version", "UInt64", "版本"},
 		{"is_deleted", "UInt8", "1 = 这一版是删除"}, {"last_updated", "DateTime64(3, 'UTC')", "meta.lastUpdated"}, {"seq", "UInt64", "在全部变更中的序号"}, {"resource", "String", "资源 JSON 原文"}}}
 }
 
-// register adds a view and the table it fills.
-func (s *Sink) register(v *views.View, definition []byte) error {
+// shape is what the tables are: immutable, replaced whole when views change.
+type shape struct {
+	tables []*table           // of views, in order of registration
+	byType map[string][]*feed // resource type → views that read it, those of one table together
+	views  map[string]*views.View
+}
+
+func empty() *shape {
+	return &shape{byType: map[string][]*feed{}, views: map[string]*views.View{}}
+}
+
+// personal are paths that lead to what identifies a person.
+var personal = regexp.MustCompile(`(?i)name|telecom|address|identifier|birth|photo|contact|text`)
+
+// with is the shape with a view and the table it fills added. What a stored
+// view takes from people is marked as identifying, which its author may forget.
+func (sh *shape) with(v *views.View, definition []byte, cfg *Config, stored bool) (*shape, error) {
 	tree, err := fhir.Parse(definition)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	name := v.Name
 	for x := range tree.Root().Get("extension").Children() {
@@ -62,35 +83,82 @@ func (s *Sink) register(v *views.View, definition []byte) error {
 		}
 	}
 	if !identifier(name) || !identifier(v.Name) {
-		return fault.New(fault.Invalid, "view %q: %q is no table name", v.Name, name)
+		return nil, fault.New(fault.Invalid, "view %q: %q is no table name", v.Name, name)
 	}
-	var cols []column
+	if sh.views[v.Name] != nil {
+		return nil, fault.New(fault.Conflict, "there is a view %s already", v.Name)
+	}
 	f := &feed{view: v}
-	for _, c := range v.Columns() {
-		if !identifier(c.Name) {
-			return fault.New(fault.Invalid, "view %s: %q is no column name", v.Name, c.Name)
+	t, err := f.columns(name, cfg)
+	if err != nil {
+		return nil, err
+	}
+	t.many = tree.Root().Get("select").Len() > 1
+	for i, c := range v.Columns() {
+		if stored && slices.Contains([]string{"Patient", "Person", "RelatedPerson"}, v.Resource) && personal.MatchString(c.Path) {
+			t.columns[i].comment += "（敏感）"
+		}
+	}
+	out := &shape{tables: slices.Clone(sh.tables), byType: maps.Clone(sh.byType), views: maps.Clone(sh.views)}
+	i := slices.IndexFunc(out.tables, func(t *table) bool { return t.name == name })
+	if i < 0 {
+		out.tables = append(out.tables, t)
+		i = len(out.tables) - 1
+	}
+	f.table = out.tables[i]
+	if !slices.EqualFunc(f.table.columns, t.columns, func(a, b column) bool { return a.name == b.name && a.typ == b.typ }) {
+		return nil, fault.New(fault.Invalid, "views of table %s have different columns", name)
+	}
+	out.byType[v.Resource] = append(slices.Clone(out.byType[v.Resource]), f)
+	out.views[v.Name] = v
+	return out, nil
+}
+
+// without is the shape without a view's table and what fills it.
+func (sh *shape) without(name string) *shape {
+	out := &shape{byType: map[string][]*feed{}, views: maps.Clone(sh.views)}
+	for _, t := range sh.tables {
+		if t.name != name {
+			out.tables = append(out.tables, t)
+		}
+	}
+	for typ, feeds := range sh.byType {
+		for _, f := range feeds {
+			if f.table.name != name {
+				out.byType[typ] = append(out.byType[typ], f)
+				continue
+			}
+			delete(out.views, f.view.Name)
+		}
+	}
+	return out
+}
+
+func (sh *shape) table(name string) *table {
+	for _, t := range sh.tables {
+		if t.name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// columns makes the table's columns and the functions that fill them.
+func (f *feed) columns(name string, cfg *Config) (*table, error) {
+	t := &table{database: cfg.Database, name: name, layout: cfg.Layout}
+	for _, c := range f.view.Columns() {
+		if !identifier(c.Name) || strings.HasPrefix(c.Name, "_") {
+			return nil, fault.New(fault.Invalid, "view %s: %q is no column name", f.view.Name, c.Name)
 		}
 		typ := c.ClickHouse()
-		cols = append(cols, column{c.Name, typ, c.Description})
-		cast, err := caster(typ, s.cfg.Zone)
+		t.columns = append(t.columns, column{c.Name, typ, c.Description})
+		cast, err := caster(typ, cfg.Zone)
 		if err != nil {
-			return fmt.Errorf("view %s, column %s: %w", v.Name, c.Name, err)
+			return nil, fmt.Errorf("view %s, column %s: %w", f.view.Name, c.Name, err)
 		}
 		f.cast = append(f.cast, cast)
 	}
-	i := slices.IndexFunc(s.tables, func(t *table) bool { return t.name == name })
-	if i < 0 {
-		s.tables = append(s.tables, &table{database: s.cfg.Database, name: name, columns: cols})
-		i = len(s.tables) - 1
-	}
-	f.table = s.tables[i]
-	if !slices.EqualFunc(f.table.columns, cols, func(a, b column) bool { return a.name == b.name && a.typ == b.typ }) {
-		return fault.New(fault.Invalid, "views of table %s have different columns", name)
-	}
-	f.table.many = f.table.many || tree.Root().Get("select").Len() > 1
-	s.byType[v.Resource] = append(s.byType[v.Resource], f)
-	s.views[v.Name] = v
-	return nil
+	return t, nil
 }
 
 // identifier accepts names that need no quoting in SQL.
@@ -106,20 +174,20 @@ func identifier(s string) bool {
 func (t *table) path() string { return "`" + t.database + "`.`" + t.name + "`" }
 
 // create returns the DDL of a view table.
-func (t *table) create() string {
+func (t *table) create() []string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s (", t.path())
+	b.WriteString("(")
 	for i, c := range slices.Concat(t.columns, keys) {
 		if i > 0 {
 			b.WriteString(", ")
 		}
 		b.WriteString(c.sql())
 	}
-	if t.name == requests {
+	if strings.TrimPrefix(t.name, freshPrefix) == requests {
 		b.WriteString(", INDEX by_id id TYPE bloom_filter GRANULARITY 1") // the rollup looks requests up by prescription
 	}
-	b.WriteString(") ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY (_resource, _line)")
-	return b.String()
+	b.WriteString(")")
+	return t.layout.create(t.database, t.name, b.String(), "_version, _deleted", "(_resource, _line)", "_resource")
 }
 
 func (t *table) insert() string {
@@ -127,7 +195,7 @@ func (t *table) insert() string {
 	for _, c := range t.columns {
 		names = append(names, "`"+c.name+"`")
 	}
-	if t.name != "resource" {
+	if t.name != landingTable {
 		for _, c := range keys {
 			names = append(names, "`"+c.name+"`")
 		}
@@ -148,9 +216,10 @@ func (s *Sink) prepare(ctx context.Context) error {
 			s.stale = append(s.stale, name)
 		}
 	}
-	ddl := []string{"CREATE DATABASE IF NOT EXISTS `" + s.cfg.Database + "`", landingDDL(s.landing), positionDDL(s.cfg.Database), rollupDDL(s.cfg.Database)}
-	for _, t := range s.tables {
-		ddl = append(ddl, t.create())
+	l := s.cfg.Layout
+	ddl := slices.Concat([]string{"CREATE DATABASE IF NOT EXISTS `" + s.cfg.Database + "`" + l.on()}, landingDDL(s.landing), s.ownDDL())
+	for _, t := range s.shape.Load().tables {
+		ddl = append(ddl, t.create()...)
 		if slices.Contains(changed, t.name) {
 			continue
 		}
@@ -159,18 +228,21 @@ func (s *Sink) prepare(ctx context.Context) error {
 			if i > 0 {
 				at = "AFTER `" + t.columns[i-1].name + "`"
 			}
-			ddl = append(ddl, fmt.Sprintf("ALTER TABLE %s ADD COLUMN IF NOT EXISTS %s %s", t.path(), c.sql(), at))
+			if slices.Contains(stale, t.name) {
+				ddl = append(ddl, l.alter(t.database, t.name, c.sql(), at)...)
+			}
 		}
 	}
-	for _, q := range ddl {
-		if err := s.conn.Exec(ctx, q); err != nil {
-			return fmt.Errorf("%.60s: %w", q, err)
-		}
+	if err := s.exec(ctx, ddl...); err != nil {
+		return err
 	}
 	if err := s.conn.QueryRow(ctx, "SELECT max(seq) FROM "+s.landing.path()).Scan(&s.high); err != nil {
 		return err
 	}
 	s.note(func(st *Stats) { st.High = s.high })
+	if err := s.look(ctx); err != nil { // stored views, before anything is written
+		return err
+	}
 	for _, name := range changed {
 		s.log.Info("a view's column has another type: rebuilding its table", "table", name)
 		if err := s.Rebuild(ctx, name); err != nil {
@@ -180,16 +252,34 @@ func (s *Sink) prepare(ctx context.Context) error {
 	return nil
 }
 
-func landingDDL(t *table) string {
+// exec runs statements one after the other.
+func (s *Sink) exec(ctx context.Context, statements ...string) error {
+	for _, q := range statements {
+		if err := s.conn.Exec(ctx, q); err != nil {
+			return fmt.Errorf("%.60s: %w", q, err)
+		}
+	}
+	return nil
+}
+
+func landingDDL(t *table) []string {
 	var cols []string
 	for _, c := range t.columns {
 		cols = append(cols, c.sql())
 	}
-	return "CREATE TABLE IF NOT EXISTS " + t.path() + " (" + strings.Join(cols, ", ") + ") ENGINE = ReplacingMergeTree ORDER BY (type, id, version)"
+	return t.layout.create(t.database, t.name, "("+strings.Join(cols, ", ")+")", "", "(type, id, version)", "id")
 }
 
-func positionDDL(database string) string {
-	return "CREATE TABLE IF NOT EXISTS `" + database + "`.`_position` (partition UInt32, next UInt64, at DateTime64(6, 'UTC')) ENGINE = ReplacingMergeTree(at) ORDER BY partition"
+// ownDDL declares the tables that no view fills: the ranges of the topic that
+// were written, the rows that were refused, the roll-up of prescriptions.
+func (s *Sink) ownDDL() []string {
+	l, db := s.cfg.Layout, s.cfg.Database
+	return slices.Concat(
+		l.create(db, "_range", "(partition UInt32, first UInt64, next UInt64, done UInt8, at DateTime64(6, 'UTC'))", "at", "partition", "partition"),
+		l.create(db, dlq, "(type String COMMENT '资源类型', id String COMMENT '资源 id', version UInt64 COMMENT '版本', view String COMMENT '拒绝它的视图；空 = 不是变更记录', "+
+			"partition UInt32 COMMENT 'changes 主题的分区', offset UInt64 COMMENT '其中的位置', reason String COMMENT '原因，不含数据', at DateTime64(3, 'UTC') COMMENT '时间')",
+			"at", "(type, id, version, view, partition, offset)", "id"),
+		rollupDDL(l, db))
 }
 
 func quote(s string) string {

@@ -21,6 +21,11 @@ import (
 
 // library reads a Library by reference or canonical from the repository.
 func (s *Service) library(ctx context.Context, ref string) (fhir.Node, error) {
+	return s.resource(ctx, "Library", ref)
+}
+
+// resource reads a resource of a type by reference or canonical.
+func (s *Service) resource(ctx context.Context, typ, ref string) (fhir.Node, error) {
 	notFound := fault.New(fault.NotFound, "no such subject").With(fault.Issue{Severity: "error", Code: "not-found", Key: "subject",
 		Text: "没有这个视图或查询：" + clip(ref), TextEN: "there is no view or query " + clip(ref)})
 	if s.parts.Store == nil {
@@ -31,10 +36,10 @@ func (s *Service) library(ctx context.Context, ref string) (fhir.Node, error) {
 		return fhir.Node{}, err
 	}
 	defer snap.Close()
-	id, byID := strings.CutPrefix(ref, "Library/")
+	id, byID := strings.CutPrefix(ref, typ+"/")
 	if !byID {
 		canonical, _, _ := strings.Cut(ref, "|")
-		page, err := s.parts.Search.Search(ctx, snap.Index(), search.Request{Type: "Library", Query: "url=" + url.QueryEscape(canonical), Count: 1})
+		page, err := s.parts.Search.Search(ctx, snap.Index(), search.Request{Type: typ, Query: "url=" + url.QueryEscape(canonical), Count: 1})
 		if err != nil {
 			return fhir.Node{}, err
 		}
@@ -43,7 +48,7 @@ func (s *Service) library(ctx context.Context, ref string) (fhir.Node, error) {
 		}
 		id = page.Matches[0].ID
 	}
-	v, err := snap.Read("Library", id)
+	v, err := snap.Read(typ, id)
 	if err != nil {
 		return fhir.Node{}, err
 	}

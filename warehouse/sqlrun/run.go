@@ -35,9 +35,15 @@ func (s *Service) subject(ctx context.Context, p *params) (subject, error) {
 		return s.inline(res[0])
 	}
 	ref := strings.Join(append(canonical, reference...), "")
+	if typ, _, ok := strings.Cut(ref, "/"); ok && len(reference) == 1 && typ != "Library" && typ != viewType && !strings.Contains(ref, ":") {
+		return subject{}, unprocessable("不能运行", fault.New(fault.Invalid, "a %s is no ViewDefinition or Library", clip(typ)))
+	}
 	if !strings.HasPrefix(ref, "Library/") {
 		if v, err := s.View(ref); err == nil {
 			return subject{view: v}, nil
+		}
+		if n, err := s.resource(ctx, viewType, ref); err == nil {
+			return s.inline(n)
 		}
 	}
 	lib, err := s.library(ctx, ref)

@@ -1,0 +1,14 @@
+CREATE TABLE IF NOT EXISTS `qihuang`.`resource` (`type` LowCardinality(String) COMMENT '资源类型', `id` String COMMENT '资源 id', `version` UInt64 COMMENT '版本', `is_deleted` UInt8 COMMENT '1 = 这一版是删除', `last_updated` DateTime64(3, 'UTC') COMMENT 'meta.lastUpdated', `seq` UInt64 COMMENT '在全部变更中的序号', `resource` String COMMENT '资源 JSON 原文' CODEC(ZSTD(3))) ENGINE = ReplacingMergeTree() ORDER BY (type, id, version) SETTINGS non_replicated_deduplication_window = 10000;
+CREATE TABLE IF NOT EXISTS `qihuang`.`_range` (partition UInt32, first UInt64, next UInt64, done UInt8, at DateTime64(6, 'UTC')) ENGINE = ReplacingMergeTree(at) ORDER BY partition SETTINGS non_replicated_deduplication_window = 10000;
+CREATE TABLE IF NOT EXISTS `qihuang`.`dlq` (type String COMMENT '资源类型', id String COMMENT '资源 id', version UInt64 COMMENT '版本', view String COMMENT '拒绝它的视图；空 = 不是变更记录', partition UInt32 COMMENT 'changes 主题的分区', offset UInt64 COMMENT '其中的位置', reason String COMMENT '原因，不含数据', at DateTime64(3, 'UTC') COMMENT '时间') ENGINE = ReplacingMergeTree(at) ORDER BY (type, id, version, view, partition, offset) SETTINGS non_replicated_deduplication_window = 10000;
+CREATE TABLE IF NOT EXISTS `qihuang`.`prescription` (id String COMMENT '处方 id：发号系统|处方号', no Nullable(String) COMMENT '处方号', encounter_id Nullable(String) COMMENT '就诊 id', patient_id Nullable(String) COMMENT '患者 id', org_code Nullable(String) COMMENT '机构编码', doctor_id Nullable(String) COMMENT '医生 id', category Nullable(String) COMMENT 'decoction 饮片 | granule 颗粒 | patent 中成药 | western 西药', doses Nullable(Decimal(18, 6)) COMMENT '剂数', amount Nullable(Decimal(18, 6)) COMMENT '整张处方金额', formula Nullable(String) COMMENT '方名', status Nullable(String) COMMENT '状态', authored Nullable(DateTime64(3, 'UTC')) COMMENT '开方时间', _version UInt64, _deleted UInt8) ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY id SETTINGS non_replicated_deduplication_window = 10000;
+CREATE TABLE IF NOT EXISTS `qihuang`.`claim` (`id` Nullable(String) COMMENT '资源 id', `total` Nullable(Decimal(18, 6)) COMMENT '金额 \'x\'', `_resource` String COMMENT '资源：类型/id', `_line` UInt32 COMMENT '资源内的行号', `_version` UInt64 COMMENT '资源版本', `_deleted` UInt8 COMMENT '1 = 该行已删除') ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY (_resource, _line) SETTINGS non_replicated_deduplication_window = 10000;
+-- additive;
+ALTER TABLE `qihuang`.`claim` ADD COLUMN IF NOT EXISTS `total` Nullable(Decimal(18, 6)) COMMENT '金额 \'x\'' AFTER `id`;
+-- rebuilt;
+EXCHANGE TABLES `qihuang`.`claim` AND `qihuang`.`_new_claim`;
+DROP TABLE IF EXISTS `qihuang`.`_new_claim`;
+-- new;
+RENAME TABLE `qihuang`.`_new_claim` TO `qihuang`.`claim`;
+-- dropped;
+DROP TABLE IF EXISTS `qihuang`.`claim`;
