@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"sync"
+	"time"
 
 	"github.com/qihuang-health/qihuang/internal/clock"
 )
@@ -38,6 +39,15 @@ func (g *IDs) Next() string {
 		}
 	}
 	return crockford(g.ms, g.hi, g.lo)
+}
+
+// IDFloor is the least id that a message received at t can have; "" for the zero
+// time.
+func IDFloor(t time.Time) string {
+	if t.IsZero() || t.UnixMilli() < 0 {
+		return ""
+	}
+	return crockford(uint64(t.UnixMilli()), 0, 0)
 }
 
 func crockford(ms uint64, hi uint16, lo uint64) string {

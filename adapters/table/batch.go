@@ -9,7 +9,7 @@ import (
 )
 
 // Kind is the kind of messages that carry rows: {"table":"MS_CF01","rows":[{…}]}.
-const Kind = "table"
+const Kind = "rows"
 
 // maxRows bounds the rows of one message.
 const maxRows = 20_000

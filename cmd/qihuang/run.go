@@ -18,7 +18,7 @@ import (
 // run starts every part that works on its own; each ends when ctx does.
 func (h *hub) run(ctx context.Context, group *errgroup.Group) {
 	parts := []func(context.Context) error{h.store.Run, h.letters.Run, h.inbound.Run, h.changes.Run, h.sink.Run, h.keepHouse, h.mllp.Run, h.seedGuide, h.relax, h.runParameters, h.subscriptions.Run, h.deliver}
-	parts = append(parts, h.desk.Run)
+	parts = append(parts, h.desk.Run, h.journal.Run)
 	parts = append(parts, h.sources...)
 	parts = append(parts, h.keepMarts)
 	if h.engine != nil {

@@ -6,11 +6,13 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/qihuang-health/qihuang/adapters/dbpoll"
 	"github.com/qihuang-health/qihuang/adapters/fhirfeed"
 	"github.com/qihuang-health/qihuang/adapters/files"
 	"github.com/qihuang-health/qihuang/adapters/hl7v2/mllp"
@@ -33,6 +35,7 @@ type SourceConfig struct {
 	Files *files.Config  `yaml:"files,omitempty"`
 	SFTP  *files.SFTP    `yaml:"sftp,omitempty"`
 	S3    *files.S3      `yaml:"s3,omitempty"`
+	DB    *dbpoll.Config `yaml:"db,omitempty"`
 	FHIR  *fhirfeed.Pull `yaml:"fhir-pull,omitempty"`
 	NCMS  *NCMSConfig    `yaml:"ncms,omitempty"`
 }
@@ -104,6 +107,7 @@ var sections = map[string]struct {
 	"files":     {func(c *SourceConfig) { c.Files = new(files.Default()) }, func(c *SourceConfig) section { return c.Files }},
 	"sftp":      {func(c *SourceConfig) { c.SFTP = new(files.DefaultSFTP()) }, func(c *SourceConfig) section { return c.SFTP }},
 	"s3":        {func(c *SourceConfig) { c.S3 = new(files.DefaultS3()) }, func(c *SourceConfig) section { return c.S3 }},
+	"db":        {func(c *SourceConfig) { c.DB = new(dbpoll.Default()) }, func(c *SourceConfig) section { return c.DB }},
 	"fhir-pull": {func(c *SourceConfig) { c.FHIR = new(fhirfeed.DefaultPull()) }, func(c *SourceConfig) section { return c.FHIR }},
 	"ncms":      {func(c *SourceConfig) { c.NCMS = new(defaultNCMS()) }, func(c *SourceConfig) section { return c.NCMS }},
 }
@@ -123,6 +127,9 @@ func (c *SourceConfig) UnmarshalYAML(n *yaml.Node) error {
 		s.fill(&own)
 	}
 	text, err := yaml.Marshal(n)
+	if err == nil {
+		text, err = substitute(text)
+	}
 	if err != nil {
 		return err
 	}
@@ -133,6 +140,21 @@ func (c *SourceConfig) UnmarshalYAML(n *yaml.Node) error {
 	}
 	*c = own
 	return nil
+}
+
+// variable is ${NAME} in a source's settings: the environment variable's value,
+// so that passwords need not stand in the file.
+var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+func substitute(text []byte) (out []byte, err error) {
+	out = variable.ReplaceAllFunc(text, func(m []byte) []byte {
+		value, ok := os.LookupEnv(string(m[2 : len(m)-1]))
+		if !ok && err == nil {
+			err = fault.New(fault.Invalid, "配置用到的环境变量 %s 没有设置", m)
+		}
+		return []byte(value)
+	})
+	return out, err
 }
 
 // Validate tells what is wrong with c, nil if nothing.

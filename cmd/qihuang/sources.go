@@ -3,21 +3,25 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/qihuang-health/qihuang/adapters/dbpoll"
 	"github.com/qihuang-health/qihuang/adapters/fhirfeed"
 	"github.com/qihuang-health/qihuang/adapters/files"
 	"github.com/qihuang-health/qihuang/adapters/hl7v2/mllp"
 	"github.com/qihuang-health/qihuang/adapters/ingest"
+	"github.com/qihuang-health/qihuang/adapters/keys"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/fhir/store/checked"
 	"github.com/qihuang-health/qihuang/fhir/store/trace"
 	"github.com/qihuang-health/qihuang/fhir/xml"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/pipeline"
+	"github.com/qihuang-health/qihuang/pipeline/journal"
 	"github.com/qihuang-health/qihuang/pipeline/source"
 )
 
@@ -28,7 +32,17 @@ func (h *hub) openDesk() (err error) {
 	if err != nil {
 		return err
 	}
-	h.inbound.Watch(h.desk)
+	find := func(m *pipeline.Message) (out []journal.Key) {
+		for _, k := range keys.Of(m) {
+			out = append(out, journal.Key{Type: byte(k.Type), Value: k.Value})
+		}
+		return out
+	}
+	if h.journal, err = journal.Open(journal.Default(h.dir("journal")), h.kafka, find, h.clock, h.log.With("part", "journal")); err != nil {
+		return err
+	}
+	h.onClose(h.journal.Close)
+	h.inbound.Watch(h.desk, h.journal)
 	h.inbound.HoldWhile(h.desk.Held)
 	return nil
 }
@@ -36,7 +50,20 @@ func (h *hub) openDesk() (err error) {
 // sinkStore is the repository for the sinks of a source: checked by its policy,
 // traced to its messages, and able to try a write without effect.
 func (h *hub) sinkStore(source string) store.Store {
-	return checked.New(trace.New(h.store, nil), h.policy(source))
+	return checked.New(trace.New(h.store, h.wrote), h.policy(source))
+}
+
+// wrote tells the journal what a message's transaction wrote.
+func (h *hub) wrote(tx *store.Transaction, r *store.Result) {
+	var refs []string
+	for _, o := range r.Outcomes {
+		if o.Version != nil && o.Changed {
+			refs = append(refs, o.Version.Type+"/"+o.Version.ID+"/"+strconv.FormatInt(o.Version.Version, 10))
+		}
+	}
+	if tx.Source != "" && len(refs) > 0 {
+		h.journal.Wrote(tx.Source, refs)
+	}
 }
 
 // tryMessage gives a message to its sink without effect: the ops are what it
@@ -105,6 +132,13 @@ func (h *hub) openSource(c SourceConfig, door *ingest.Door) (run func(context.Co
 		return files.NewS3(*c.S3, drop).Run, "s3://" + filepath.Join(c.S3.Bucket, c.S3.Folder), nil
 	case "mllp":
 		return h.openListener(c)
+	case "db":
+		p, err := dbpoll.New(*c.DB, dbpoll.Parts{Intake: intake, State: state, Dir: filepath.Join(h.dir("sources"), c.Name+".rows"), Kind: c.Map})
+		if err != nil {
+			return nil, "", err
+		}
+		h.onClose(p.Close)
+		return p.Run, string(c.DB.Driver), nil
 	case "fhir-pull":
 		return fhirfeed.NewPuller(*c.FHIR, h.outbound.HTTP(2*time.Minute), intake, state).Run, c.FHIR.Base, nil
 	case "ncms":

@@ -30,6 +30,7 @@ import (
 	"github.com/qihuang-health/qihuang/pipeline/changes"
 	"github.com/qihuang-health/qihuang/pipeline/deadletter"
 	"github.com/qihuang-health/qihuang/pipeline/inbound"
+	"github.com/qihuang-health/qihuang/pipeline/journal"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
 	"github.com/qihuang-health/qihuang/pipeline/source"
 	"github.com/qihuang-health/qihuang/warehouse/alerts"
@@ -66,6 +67,7 @@ type hub struct {
 	letters *deadletter.Letters
 	inbound *inbound.Queue
 	desk    *source.Desk
+	journal *journal.Journal
 	sources []func(context.Context) error // of the configured sources, to run
 
 	settlements []*settlement // 新农合/医保 centres; one without a centre if none is configured

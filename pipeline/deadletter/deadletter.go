@@ -48,8 +48,6 @@ const (
 	tabPark  = 'p' // parked letters: id → ordering key of the message
 )
 
-const headLetter = "letter" // the letter's facts as JSON; absent in a resolution
-
 // Letters implements pipeline.DeadLetters. It answers while Run runs.
 type Letters struct {
 	cluster  *kafka.Cluster
@@ -119,19 +117,16 @@ func (l *Letters) apply(r kafka.Record) error {
 			return err
 		}
 	}
-	var fresh *pipeline.DeadLetter
-	if text := r.Header(headLetter); text != "" {
-		var d pipeline.DeadLetter
-		if err := json.Unmarshal([]byte(text), &d); err != nil || d.Message == nil {
-			l.logger.Error("unreadable dead letter", "offset", r.Offset, "error", err)
-		} else {
-			fresh = &d
-			if !d.Parked() {
-				total++
-			}
-			if err := errors.Join(b.Set(rowKey(tabFacts, id), []byte(text), nil), b.Set(rowKey(tabBody, id), r.Value, nil), b.Set(placeKey(&d), []byte(d.Message.Key), nil)); err != nil {
-				return err
-			}
+	fresh, err := kafka.Letter(&r)
+	if err != nil {
+		l.logger.Error("unreadable dead letter", "offset", r.Offset, "error", err)
+	}
+	if fresh != nil {
+		if !fresh.Parked() {
+			total++
+		}
+		if err := errors.Join(b.Set(rowKey(tabFacts, id), []byte(r.Header(kafka.HeadLetter)), nil), b.Set(rowKey(tabBody, id), r.Value, nil), b.Set(placeKey(fresh), []byte(fresh.Message.Key), nil)); err != nil {
+			return err
 		}
 	}
 	state := binary.BigEndian.AppendUint64(nil, uint64(r.Offset+1))
@@ -153,15 +148,11 @@ func (l *Letters) apply(r kafka.Record) error {
 // Put implements pipeline.DeadLetters: when it returns the letter is on disk in
 // the topic and shows in the list.
 func (l *Letters) Put(ctx context.Context, d *pipeline.DeadLetter) error {
-	m := *d.Message
-	m.Body = nil
-	facts := *d
-	facts.Message = &m
-	text, err := json.Marshal(&facts)
+	r, err := kafka.LetterRecord(d)
 	if err != nil {
 		return err
 	}
-	return l.append(ctx, kafka.Record{Key: []byte(d.ID), Value: d.Message.Body, Headers: []kafka.Header{{Key: headLetter, Value: string(text)}}})
+	return l.append(ctx, r)
 }
 
 // Resolve implements pipeline.DeadLetters; one that is not there is no error.

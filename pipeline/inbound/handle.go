@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/qihuang-health/qihuang/fhir/store/trace"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/pipeline"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
@@ -60,7 +61,7 @@ func (q *Queue) handle(ctx context.Context, r *kafka.Record) error {
 	if q.held(m.Source) || replay == "" && q.letters.Waiting(m.Key) {
 		return q.park(ctx, m, before, q.clock.Now(), "来源已暂停，或同一患者的前一条消息在等待")
 	}
-	attempts, err := q.try(ctx, m)
+	attempts, err := q.try(trace.WithRun(ctx, r.Header(headRun)), m)
 	if err != nil && judge(err) == wait || ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -99,7 +100,9 @@ func (q *Queue) finish(ctx context.Context, m *pipeline.Message, replayed bool) 
 
 func (q *Queue) settle(m *pipeline.Message, s State, reason string) {
 	q.board.set(m, s, reason)
-	q.watch.Settled(m, s, reason)
+	for _, w := range q.watch {
+		w.Settled(m, s, reason)
+	}
 }
 
 func (q *Queue) sinkFor(kind string) (pipeline.Sink, error) {

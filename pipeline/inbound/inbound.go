@@ -70,7 +70,7 @@ type Queue struct {
 	clock    clock.Clock
 	logger   *slog.Logger
 	board    *board
-	watch    Watcher
+	watch    []Watcher
 	held     func(source string) bool
 	wake     chan struct{} // parked messages may go on
 
@@ -103,15 +103,11 @@ func Open(ctx context.Context, cfg Config, cluster *kafka.Cluster, letters Lette
 
 func newQueue(cfg Config, p appender, letters Letters, s *seen, c clock.Clock, logger *slog.Logger) *Queue {
 	return &Queue{cfg: cfg, producer: p, letters: letters, seen: s, clock: c, logger: logger, board: newBoard(cfg.Recent),
-		watch: nobody{}, held: func(string) bool { return false }, wake: make(chan struct{}, 1), sinks: map[string]pipeline.Sink{}}
+		held: func(string) bool { return false }, wake: make(chan struct{}, 1), sinks: map[string]pipeline.Sink{}}
 }
 
-type nobody struct{}
-
-func (nobody) Settled(*pipeline.Message, State, string) {}
-
 // Watch names who is told of every message's fate. Before Run.
-func (q *Queue) Watch(w Watcher) { q.watch = w }
+func (q *Queue) Watch(w ...Watcher) { q.watch = w }
 
 // HoldWhile names the question whether a source's messages must wait: they are
 // accepted, and parked until it says no. Before Run; call Wake when its answer
@@ -159,7 +155,18 @@ func (q *Queue) append(ctx context.Context, r kafka.Record, m *pipeline.Message)
 	return pipeline.Position{Topic: q.cluster.Topic(kafka.Inbound), Partition: partition, Offset: offset}, nil
 }
 
-const headReplay = "replay" // the message comes from the dead letters
+const (
+	headReplay = "replay" // the message comes from the dead letters, or once more
+	headRun    = "run"    // of a replay of what may have taken effect before
+)
+
+// Again hands a message to its sink once more, though it took effect before:
+// after its map changed. run names the replay; the same message of the same run
+// twice has one effect.
+func (q *Queue) Again(ctx context.Context, m *pipeline.Message, run string) error {
+	_, err := q.append(ctx, kafka.MessageRecord(m, kafka.Header{Key: headReplay, Value: "0"}, kafka.Header{Key: headRun, Value: run}), m)
+	return err
+}
 
 // Replay hands a dead letter to its sink again, under the same id. It leaves
 // the dead letters when it has taken effect; fault.NotFound.

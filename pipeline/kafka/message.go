@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -36,6 +37,37 @@ func MessageRecord(m *pipeline.Message, more ...Header) Record {
 	}
 	r.Headers = append(r.Headers, more...)
 	return r
+}
+
+// HeadLetter is the header of a dead letter's facts; absent in a resolution.
+const HeadLetter = "letter"
+
+// LetterRecord is the record of a dead letter; Resolution that of its end.
+func LetterRecord(d *pipeline.DeadLetter) (Record, error) {
+	m := *d.Message
+	m.Body = nil
+	facts := *d
+	facts.Message = &m
+	text, err := json.Marshal(&facts)
+	if err != nil {
+		return Record{}, err
+	}
+	return Record{Key: []byte(d.ID), Value: d.Message.Body, Headers: []Header{{Key: HeadLetter, Value: string(text)}}}, nil
+}
+
+// Letter reads a record of the topic dead-letter; the message is without its
+// body, which is the record's value. nil for a resolution, fault.Invalid for
+// what is neither.
+func Letter(r *Record) (*pipeline.DeadLetter, error) {
+	text := r.Header(HeadLetter)
+	if text == "" {
+		return nil, nil
+	}
+	var d pipeline.DeadLetter
+	if err := json.Unmarshal([]byte(text), &d); err != nil || d.Message == nil {
+		return nil, fault.New(fault.Invalid, "record %d of the dead letters is no letter", r.Offset)
+	}
+	return &d, nil
 }
 
 // Message reads a record made by MessageRecord. fault.Invalid if it is none.

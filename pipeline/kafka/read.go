@@ -80,6 +80,40 @@ func (c *Cluster) Follow(ctx context.Context, topic string, partition int, from 
 	}
 }
 
+// Read returns one record. fault.Gone when the log no longer holds it,
+// fault.NotFound when it does not hold it yet.
+func (c *Cluster) Read(ctx context.Context, topic string, partition int, offset int64) (*Record, error) {
+	first, next, err := c.Bounds(ctx, topic, partition)
+	switch {
+	case err != nil:
+		return nil, err
+	case offset < first:
+		return nil, fault.New(fault.Gone, "消息原文已不在日志里")
+	case offset >= next:
+		return nil, fault.New(fault.NotFound, "日志里还没有这条消息")
+	}
+	var found *Record
+	_, err = c.fetch(ctx, c.Topic(topic), partition, offset, func(r Record) error {
+		found = &r
+		return errFound
+	})
+	if found != nil && found.Offset == offset {
+		return found, nil
+	}
+	if err == nil || errors.Is(err, errFound) {
+		err = fault.New(fault.Gone, "消息原文已不在日志里")
+	}
+	return nil, err
+}
+
+var errFound = errors.New("found")
+
+// Bounds returns the first offset kept of a partition and the next to be
+// written.
+func (c *Cluster) Bounds(ctx context.Context, topic string, partition int) (first, next int64, err error) {
+	return c.bounds(ctx, c.Topic(topic), partition)
+}
+
 type handlerError struct{ error }
 
 // fetch makes one fetch and hands its records on; next is where to continue.

@@ -10,7 +10,7 @@ import (
 // map overrides them.
 const (
 	KindFHIR  = "fhir"      // a resource or Bundle, JSON or XML
-	KindTable = "table"     // rows of a table, see adapters/table
+	KindRows  = "rows"      // rows of a table, see adapters/table
 	KindVisit = "his-visit" // a visit document
 	KindCDA   = "cda"       // a clinical document
 	KindV2    = "hl7v2"     // an HL7 v2 message
@@ -55,7 +55,7 @@ func kindOfJSON(body []byte) string {
 	case root.Get("resourceType").Exists():
 		return KindFHIR
 	case root.Get("table").Exists() && root.Get("rows").Exists():
-		return KindTable
+		return KindRows
 	case root.Get("orgCode").Exists() && root.Get("visitNo").Exists():
 		return KindVisit
 	}
