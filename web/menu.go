@@ -40,6 +40,9 @@ func consoleMenu() []Link {
 		{URL: "/console/subscriptions", Name: "订阅"},
 		{URL: "/console/jobs", Name: "作业"},
 		{URL: "/console/dead-letters", Name: "待修复消息"},
+		{URL: "/console/sources", Name: "来源"},
+		{URL: "/console/messages", Name: "消息"},
+		{URL: "/console/alerts", Name: "告警"},
 	}
 }
 

@@ -34,7 +34,7 @@ func (h *hub) openDesk() (err error) {
 	}
 	find := func(m *pipeline.Message) (out []journal.Key) {
 		for _, k := range keys.Of(m) {
-			out = append(out, journal.Key{Type: byte(k.Type), Value: k.Value})
+			out = append(out, journal.Key{Type: journal.KeyType(k.Type), Value: k.Value})
 		}
 		return out
 	}
@@ -66,18 +66,17 @@ func (h *hub) wrote(tx *store.Transaction, r *store.Result) {
 	}
 }
 
-// tryMessage gives a message to its sink without effect: the ops are what it
-// would write.
-func (h *hub) tryMessage(ctx context.Context, m *pipeline.Message) ([]store.Op, error) {
-	var p trace.Plan
+// explainMessage gives a message to its sink without effect and as if nothing
+// were stored: the ops are what its map makes of it.
+func (h *hub) explainMessage(ctx context.Context, m *pipeline.Message) ([]store.Op, error) {
+	p := trace.Plan{Fresh: true}
 	err := h.inbound.Try(trace.WithPlan(ctx, &p), m)
 	return p.Ops, err
 }
 
 // checkMessage tells what a sink would refuse.
 func (h *hub) checkMessage(ctx context.Context, m *pipeline.Message) error {
-	_, err := h.tryMessage(ctx, m)
-	return err
+	return h.inbound.Try(trace.WithPlan(ctx, &trace.Plan{}), m)
 }
 
 // mountSources adds the general doors and makes every configured source; run
@@ -93,6 +92,7 @@ func (h *hub) mountSources(r gin.IRouter) error {
 	}
 	door := ingest.New(parts)
 	door.Mount(r)
+	h.states = map[string]*source.State{}
 	h.desk.Register("his", "http", "/ingest/his、/services/TCM_HIS_NN", source.DefaultRules())
 	h.desk.Register("mllp", "mllp", h.cfg.addr(h.cfg.Ports.MLLP), source.DefaultRules())
 	for _, c := range h.cfg.Sources {
@@ -116,6 +116,7 @@ func (h *hub) openSource(c SourceConfig, door *ingest.Door) (run func(context.Co
 	if err != nil {
 		return nil, "", err
 	}
+	h.states[c.Name] = state
 	drop := files.Parts{Intake: intake, State: state, Kind: c.Map, Check: h.checkMessage}
 	switch c.Kind {
 	case "http":

@@ -68,6 +68,7 @@ type hub struct {
 	inbound *inbound.Queue
 	desk    *source.Desk
 	journal *journal.Journal
+	states  map[string]*source.State      // of the configured sources
 	sources []func(context.Context) error // of the configured sources, to run
 
 	settlements []*settlement // 新农合/医保 centres; one without a centre if none is configured

@@ -28,8 +28,24 @@ import (
 
 // Key is one business key of a message.
 type Key struct {
-	Type  byte   `json:"t"` // p patient, n name, i identity, v visit, r prescription, b invoice, o organisation
-	Value string `json:"v"`
+	Type  KeyType `json:"type"`
+	Value string  `json:"value"`
+}
+
+// KeyType is what a key names: p patient, n name, i identity, v visit,
+// r prescription, b invoice, o organisation. It is text in JSON.
+type KeyType byte
+
+// MarshalText writes the letter.
+func (t KeyType) MarshalText() ([]byte, error) { return []byte{byte(t)}, nil }
+
+// UnmarshalText reads the letter.
+func (t *KeyType) UnmarshalText(b []byte) error {
+	if len(b) != 1 {
+		return fault.New(fault.Invalid, "key type %.20q", b)
+	}
+	*t = KeyType(b[0])
+	return nil
 }
 
 // Config says where the journal is and how long it remembers.
@@ -218,7 +234,7 @@ func (j *Journal) note(b *pebble.Batch, m *pipeline.Message, topic string, r *ka
 		return err
 	}
 	for _, k := range e.Keys {
-		if err := b.Set(pairKey(tabKey, fold(k.Value), m.ID), []byte{k.Type}, nil); err != nil {
+		if err := b.Set(pairKey(tabKey, fold(k.Value), m.ID), []byte{byte(k.Type)}, nil); err != nil {
 			return err
 		}
 	}

@@ -41,6 +41,24 @@ func (s *State) Get(key string) string {
 	return s.values[key]
 }
 
+// Forget drops every value whose key begins so.
+func (s *State) Forget(prefix string) error {
+	s.mu.Lock()
+	var keys []string
+	for k := range s.values {
+		if strings.HasPrefix(k, prefix) {
+			keys = append(keys, k)
+		}
+	}
+	s.mu.Unlock()
+	for _, k := range keys {
+		if err := s.Set(k, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Set keeps a value durably; "" forgets it.
 func (s *State) Set(key, value string) error {
 	s.mu.Lock()
@@ -53,6 +71,11 @@ func (s *State) Set(key, value string) error {
 	} else {
 		s.values[key] = value
 	}
+	return s.save()
+}
+
+// save writes the file whole; the caller holds mu.
+func (s *State) save() error {
 	b, err := json.MarshalIndent(s.values, "", " ")
 	if err != nil {
 		return err

@@ -7,10 +7,14 @@ import (
 	"context"
 
 	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
 // Plan collects what would have been written.
-type Plan struct{ Ops []store.Op }
+type Plan struct {
+	Ops   []store.Op
+	Fresh bool // as if nothing were stored yet: what a message makes, not what it changes
+}
 
 type planKey struct{}
 type runKey struct{}
@@ -37,6 +41,23 @@ type Store struct {
 
 // New decorates st.
 func New(st store.Store, observe Observer) *Store { return &Store{st, observe} }
+
+// Snapshot implements store.Reader.
+func (s *Store) Snapshot(ctx context.Context, min int64) (store.Snapshot, error) {
+	sn, err := s.Store.Snapshot(ctx, min)
+	if p, ok := ctx.Value(planKey{}).(*Plan); ok && p.Fresh && err == nil {
+		return fresh{sn}, nil
+	}
+	return sn, err
+}
+
+// fresh is a view in which nothing is stored.
+type fresh struct{ store.Snapshot }
+
+// Read finds nothing.
+func (fresh) Read(typ, id string) (*store.Version, error) {
+	return nil, fault.New(fault.NotFound, "%s/%s", typ, id)
+}
 
 // Commit implements store.Writer.
 func (s *Store) Commit(ctx context.Context, tx *store.Transaction) (*store.Result, error) {
