@@ -66,7 +66,7 @@ type bench struct {
 }
 
 func (b *bench) url(path string) string {
-	return "http://127.0.0.1:" + strconv.Itoa(8080+b.offset) + path
+	return "http://" + b.address() + path
 }
 
 func (b *bench) print(f figure) { _ = b.out.Encode(f) }
@@ -141,9 +141,12 @@ func (b *bench) run() error {
 	return nil
 }
 
-// load calls fn from n workers for the span and returns calls per second and
-// the sorted latencies.
-func (b *bench) load(workers int, fn func(worker, i int) error) (float64, []time.Duration, error) {
+// address is where the hub listens.
+func (b *bench) address() string { return "127.0.0.1:" + strconv.Itoa(8080+b.offset) }
+
+// load calls fn from n workers, each with a connection of its own, for the span
+// and returns calls per second and the sorted latencies.
+func (b *bench) load(workers int, fn func(w *wire, worker, i int) error) (float64, []time.Duration, error) {
 	var mu sync.Mutex
 	var all []time.Duration
 	var failed atomic.Pointer[error]
@@ -152,9 +155,11 @@ func (b *bench) load(workers int, fn func(worker, i int) error) (float64, []time
 	for w := range workers {
 		wg.Go(func() {
 			var mine []time.Duration
+			conn := &wire{address: b.address()}
+			defer conn.close()
 			for i := 0; time.Since(begin) < b.span && b.ctx.Err() == nil && failed.Load() == nil; i++ {
 				t := time.Now()
-				if err := fn(w, i); err != nil {
+				if err := fn(conn, w, i); err != nil {
 					failed.Store(&err)
 					return
 				}

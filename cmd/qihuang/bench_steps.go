@@ -28,8 +28,8 @@ func bundle(seed, n int) []byte {
 
 func (b *bench) bundles() error {
 	const size = 100
-	rate, _, err := b.load(8, func(w, i int) error {
-		code, body, err := b.do("POST", "/fhir", fhirJSON, bundle(w*1_000_000+i, size-1))
+	rate, _, err := b.load(8, func(conn *wire, w, i int) error {
+		code, body, err := conn.call("POST", "/fhir", fhirJSON, bundle(w*1_000_000+i, size-1))
 		return want(http.StatusOK, code, body, err)
 	})
 	if err != nil {
@@ -40,8 +40,8 @@ func (b *bench) bundles() error {
 }
 
 func (b *bench) creates() error {
-	rate, lat, err := b.load(32, func(w, i int) error {
-		code, body, err := b.do("POST", "/fhir/Patient", fhirJSON, fmt.Appendf(nil, `{"resourceType":"Patient","identifier":[{"system":"urn:bench:single","value":"%d-%d"}],"name":[{"text":"测试"}],"birthDate":"1970-01-01"}`, w, i))
+	rate, lat, err := b.load(32, func(conn *wire, w, i int) error {
+		code, body, err := conn.call("POST", "/fhir/Patient", fhirJSON, fmt.Appendf(nil, `{"resourceType":"Patient","identifier":[{"system":"urn:bench:single","value":"%d-%d"}],"name":[{"text":"测试"}],"birthDate":"1970-01-01"}`, w, i))
 		return want(http.StatusCreated, code, body, err)
 	})
 	if err != nil {
@@ -85,8 +85,8 @@ func (b *bench) reads() error {
 			return "/fhir/Observation?_summary=count&code=" + strconv.Itoa(8000+rand.IntN(200)) + "-4"
 		}},
 	} {
-		rate, lat, err := b.load(8, func(int, int) error {
-			code, body, err := b.do("GET", m.path(), "", nil)
+		rate, lat, err := b.load(8, func(conn *wire, _, _ int) error {
+			code, body, err := conn.call("GET", m.path(), "", nil)
 			return want(http.StatusOK, code, body, err)
 		})
 		if err != nil {

@@ -291,6 +291,16 @@ func (m *Machine) patchSafely(resource []byte, typ string, patch []byte) (out []
 	return m.cfg.Patcher.Patch(resource, typ, patch)
 }
 
+// row reads the row under a current key on the batch's state.
+func (a *applying) row(key []byte) (w row, ok bool, err error) {
+	val, ok, err := a.b.Get(nil, key)
+	if err != nil || !ok {
+		return w, false, err
+	}
+	w, err = decodeRow(val)
+	return w, err == nil, err
+}
+
 // ids answers a condition on the batch's state.
 func (a *applying) ids(typ, query string, limit int) (ids []string, err error) {
 	defer func() {
@@ -298,7 +308,7 @@ func (a *applying) ids(typ, query string, limit int) (ids []string, err error) {
 			err = fault.New(fault.Internal, "search %s: %v", typ, r)
 		}
 	}()
-	ids, err = a.m.index.Load().now.IDs(context.Background(), &index{get: a.b.Get, iter: a.b.Iter}, typ, query, limit)
+	ids, err = a.m.index.Load().now.IDs(context.Background(), &index{get: a.b.Get, iter: a.b.Iter, current: a.row}, typ, query, limit)
 	slices.Sort(ids)
 	return ids, err
 }

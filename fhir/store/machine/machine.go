@@ -38,6 +38,8 @@ type Config struct {
 	// RetainViews and RetainFor bound the states kept for SnapshotAt.
 	RetainViews int
 	RetainFor   time.Duration
+	// Rows is how many bytes of current versions read lately are kept in memory.
+	Rows int64
 	// Ahead is how many bytes of records may be in preparation ahead of apply.
 	Ahead int64
 	// Pending is how many bytes of resources may be in Commit at once by
@@ -63,6 +65,9 @@ func (c Config) Defaults() Config {
 	if c.RetainFor == 0 {
 		c.RetainFor = 10 * time.Minute
 	}
+	if c.Rows == 0 {
+		c.Rows = 24 << 20
+	}
 	if c.Ahead == 0 {
 		c.Ahead = 64 << 20
 	}
@@ -80,6 +85,7 @@ type Machine struct {
 	codec   *store.Codec
 	parsers sync.Pool
 	views   *views
+	rows    *rows
 	pending *semaphore.Weighted
 	index   atomic.Pointer[indexing]
 	reindex chan *reindexing
@@ -115,6 +121,7 @@ func New(cfg Config, kv KV) (*Machine, error) {
 	m.pending = semaphore.NewWeighted(m.cfg.Pending)
 	m.reindex = make(chan *reindexing)
 	m.parsers.New = func() any { return &fhir.Parser{} }
+	m.rows = newRows(m.cfg.Rows)
 	m.views = newViews(kv, m.cfg.Clock, m.cfg.RetainViews, m.cfg.RetainFor)
 	v := kv.View()
 	defer v.Close()

@@ -24,7 +24,7 @@ func (m *Machine) Snapshot(ctx context.Context, min int64) (store.Snapshot, erro
 }
 
 func (m *Machine) snapshot(s *shared) *snapshot {
-	return &snapshot{shared: s, views: m.views, engine: m.engineOf(s.st.offered)}
+	return &snapshot{shared: s, views: m.views, rows: m.rows, engine: m.engineOf(s.st.offered)}
 }
 
 // SnapshotAt implements store.Reader. States are kept in memory for
@@ -54,6 +54,7 @@ func (m *Machine) SnapshotAt(ctx context.Context, offset int64) (store.Snapshot,
 type snapshot struct {
 	*shared
 	views  *views
+	rows   *rows
 	engine *search.Engine // who made the index keys; nil in tests with a toy
 	closed bool
 }
@@ -72,7 +73,31 @@ func (s *snapshot) Close() error {
 }
 
 func (s *snapshot) Read(typ, id string) (*store.Version, error) {
-	return readCurrent(s.View, typ, id)
+	w, ok, err := s.current(currentKey(nil, typ, id))
+	switch {
+	case err != nil:
+		return nil, err
+	case !ok:
+		return nil, unknown(typ, id)
+	case w.deleted():
+		return nil, gone(typ, id)
+	}
+	return w.toVersion(typ, id), nil
+}
+
+// current reads the row under a current key.
+func (s *snapshot) current(key []byte) (w row, ok bool, err error) {
+	if w, ok = s.rows.get(key, s.st.applied); ok {
+		return w, true, nil
+	}
+	val, ok, err := s.View.Get(nil, key)
+	if err != nil || !ok {
+		return w, false, err
+	}
+	if w, err = decodeRow(val); err == nil {
+		s.rows.put(key, w, s.st.applied)
+	}
+	return w, err == nil, err
 }
 
 func (s *snapshot) VRead(typ, id string, version int64) (*store.Version, error) {
@@ -90,7 +115,7 @@ func (s *snapshot) VRead(typ, id string, version int64) (*store.Version, error) 
 // Index is where searches begin, so its state is kept for their next pages.
 func (s *snapshot) Index() search.Index {
 	s.views.retain(s.shared, false)
-	return &index{get: s.View.Get, iter: s.View.Iter, engine: s.engine}
+	return &index{get: s.View.Get, iter: s.View.Iter, current: s.current, engine: s.engine}
 }
 
 func gone(typ, id string) error {
@@ -99,24 +124,6 @@ func gone(typ, id string) error {
 
 func unknown(typ, id string) error {
 	return refuse(fault.NotFound, "not-found", "unknown-id", typ+"/"+id+" 不存在", typ+"/"+id+" is not known")
-}
-
-func readCurrent(v View, typ, id string) (*store.Version, error) {
-	val, ok, err := v.Get(nil, currentKey(nil, typ, id))
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, unknown(typ, id)
-	}
-	w, err := decodeRow(val)
-	if err != nil {
-		return nil, err
-	}
-	if w.deleted() {
-		return nil, gone(typ, id)
-	}
-	return w.toVersion(typ, id), nil
 }
 
 // readVersion returns a version, deletions too; fault.NotFound.
@@ -152,11 +159,12 @@ func readRow(v View, typ, id string, version int64) (row, error) {
 
 // index implements search.Extended over the index table.
 type index struct {
-	get    func(dst, key []byte) ([]byte, bool, error)
-	iter   func(lower, upper []byte) search.Iterator
-	engine *search.Engine
-	key    []byte
-	buf    []byte
+	get     func(dst, key []byte) ([]byte, bool, error)
+	iter    func(lower, upper []byte) search.Iterator
+	current func(key []byte) (row, bool, error) // reads the row under a current key
+	engine  *search.Engine
+	key     []byte
+	buf     []byte
 }
 
 func (x *index) Engine() *search.Engine { return x.engine }
@@ -178,12 +186,8 @@ func (x *index) Get(key []byte) ([]byte, bool, error) {
 
 func (x *index) Resource(typ, id string) ([]byte, bool, error) {
 	x.key = currentKey(x.key, typ, id)
-	val, ok, err := x.get(nil, x.key)
-	if err != nil || !ok {
-		return nil, false, err
-	}
-	w, err := decodeRow(val)
-	return w.json, err == nil && !w.deleted(), err
+	w, ok, err := x.current(x.key)
+	return w.json, ok && !w.deleted(), err
 }
 
 type indexIter struct {

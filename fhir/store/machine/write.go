@@ -166,6 +166,7 @@ func (a *applying) store(typ, id string, cur, next *row, keys [][]byte, status i
 		}
 	}
 	a.key, a.val = currentKey(a.key, typ, id), next.encode(a.val)
+	a.m.rows.wrote(a.key, a.offset)
 	if err := a.b.Set(a.key, a.val); err != nil {
 		return store.Outcome{}, err
 	}
