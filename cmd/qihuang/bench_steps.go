@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
@@ -13,89 +10,6 @@ import (
 	"sync"
 	"time"
 )
-
-// bundle is a transaction of one patient with n observations of about 1 kB.
-func bundle(seed, n int) []byte {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, `{"resourceType":"Bundle","type":"transaction","entry":[{"fullUrl":"urn:uuid:p","resource":{"resourceType":"Patient","identifier":[{"system":"urn:bench","value":"%d"}],"name":[{"text":"测试%d"}],"gender":"female","birthDate":"19%02d-05-06"},"request":{"method":"POST","url":"Patient"}}`, seed, seed, seed%100)
-	for i := range n {
-		fmt.Fprintf(&b, `,{"resource":{"resourceType":"Observation","status":"final","category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"vital-signs","display":"Vital Signs"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"%d-4","display":"Measured value"}],"text":"Measured value"},"subject":{"reference":"urn:uuid:p"},"effectiveDateTime":"2026-%02d-%02dT10:00:00+08:00","issued":"2026-01-01T10:00:00.000+08:00","performer":[{"display":"bench"}],"valueQuantity":{"value":%d.5,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"},"interpretation":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation","code":"N","display":"Normal"}]}],"note":[{"text":"%s"}]},"request":{"method":"POST","url":"Observation"}}`,
-			8000+(seed+i)%200, 1+i%12, 1+i%28, 60+i%80, strings.Repeat("观察记录 ", 12))
-	}
-	b.WriteString(`]}`)
-	return b.Bytes()
-}
-
-func (b *bench) bundles() error {
-	const size = 100
-	rate, _, err := b.load(8, func(conn *wire, w, i int) error {
-		code, body, err := conn.call("POST", "/fhir", fhirJSON, bundle(w*1_000_000+i, size-1))
-		return want(http.StatusOK, code, body, err)
-	})
-	if err != nil {
-		return fmt.Errorf("bundles: %w", err)
-	}
-	b.print(figure{"import-resources-per-second", rate * size, "resources/s", "≥ 5000", "每包 100 个资源的 transaction，8 个客户端，含校验、索引与 fsync"})
-	return nil
-}
-
-func (b *bench) creates() error {
-	rate, lat, err := b.load(32, func(conn *wire, w, i int) error {
-		code, body, err := conn.call("POST", "/fhir/Patient", fhirJSON, fmt.Appendf(nil, `{"resourceType":"Patient","identifier":[{"system":"urn:bench:single","value":"%d-%d"}],"name":[{"text":"测试"}],"birthDate":"1970-01-01"}`, w, i))
-		return want(http.StatusCreated, code, body, err)
-	})
-	if err != nil {
-		return fmt.Errorf("creates: %w", err)
-	}
-	b.print(figure{"creates-per-second", rate, "1/s", "≥ 2000", "32 个客户端，逐条落盘"})
-	b.print(figure{"create-p99", at(lat, 99), "ms", "", ""})
-	return nil
-}
-
-// reads measures reading by id and three kinds of search over what was loaded.
-func (b *bench) reads() error {
-	_, body, err := b.do("GET", "/fhir/Patient?_count=200&_elements=id,identifier", "", nil)
-	if err != nil {
-		return err
-	}
-	var page struct {
-		Entry []struct {
-			Resource struct {
-				ID         string
-				Identifier []struct{ Value string }
-			}
-		}
-	}
-	if err := json.Unmarshal(body, &page); err != nil || len(page.Entry) == 0 {
-		return fmt.Errorf("no patients to read: %w", err)
-	}
-	pick := func() int { return rand.IntN(len(page.Entry)) }
-	for _, m := range []struct {
-		name, goal string
-		path       func() string
-	}{
-		{"reads-per-second", "≥ 15000", func() string { return "/fhir/Patient/" + page.Entry[pick()].Resource.ID }},
-		{"token-searches-per-second", "≥ 5000", func() string {
-			return "/fhir/Observation?_count=10&code=http://loinc.org|" + strconv.Itoa(8000+rand.IntN(200)) + "-4"
-		}},
-		{"chained-searches-per-second", "≥ 1500", func() string {
-			return "/fhir/Observation?_count=10&subject:Patient.identifier=" + page.Entry[pick()].Resource.Identifier[0].Value
-		}},
-		{"counts-per-second", "", func() string {
-			return "/fhir/Observation?_summary=count&code=" + strconv.Itoa(8000+rand.IntN(200)) + "-4"
-		}},
-	} {
-		rate, lat, err := b.load(8, func(conn *wire, _, _ int) error {
-			code, body, err := conn.call("GET", m.path(), "", nil)
-			return want(http.StatusOK, code, body, err)
-		})
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
-		}
-		b.print(figure{m.name, rate, "1/s", m.goal, fmt.Sprintf("p99 %.1f ms，8 个客户端", at(lat, 99))})
-	}
-	return nil
-}
 
 // steady calls fn rate times a second for a while and returns the latencies.
 func (b *bench) steady(rate int, fn func(i int) error) ([]time.Duration, error) {
