@@ -44,6 +44,7 @@ type Engine struct {
 	cat   *param.Catalog
 	terms Terminology
 
+	sizes *guesses
 	base  *param.Catalog // cat without what was added at run time
 	added []*definitions.SearchParameter
 }
@@ -59,7 +60,7 @@ func WithTerminology(t Terminology) Option { return func(e *Engine) { e.terms = 
 
 // NewEngine compiles the search parameters of every resource type in the model.
 func NewEngine(m *definitions.Model, fp *fhirpath.Engine, opts ...Option) *Engine {
-	e := &Engine{cfg: Default()}
+	e := &Engine{cfg: Default(), sizes: &guesses{size: map[string]*guess{}}}
 	for _, o := range opts {
 		o(e)
 	}

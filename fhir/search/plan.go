@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+	"sync"
 
 	"github.com/qihuang-health/qihuang/fhir/search/key"
 	"github.com/qihuang-health/qihuang/fhir/search/param"
@@ -73,12 +74,47 @@ func (r *run) estimateLeaf(n *node) {
 // count guesses how many resources of a type there are, once for a search.
 func (r *run) count(t *param.Table) int {
 	n, ok := r.counts[t]
+	if !ok && r.guesses != nil {
+		n, ok = r.guesses.take(t.Name)
+	}
 	if !ok {
 		s := listed(t, nil)
 		n, _ = r.size(&s, true, nil)
-		r.counts[t] = n
+		if r.guesses != nil {
+			r.guesses.put(t.Name, n)
+		}
 	}
+	r.counts[t] = n
 	return n
+}
+
+// guesses remembers how many resources of a type there are, about, for as many
+// searches as change little: a guess costs more than a small search. Conditional
+// operations do without: what they cost must not depend on other searches.
+type guesses struct {
+	mu   sync.Mutex
+	size map[string]*guess
+}
+
+type guess struct{ n, left int }
+
+const guessFor = 256 // searches
+
+func (g *guesses) take(typ string) (int, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	x := g.size[typ]
+	if x == nil || x.left == 0 {
+		return 0, false
+	}
+	x.left--
+	return x.n, true
+}
+
+func (g *guesses) put(typ string, n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.size[typ] = &guess{n, min(guessFor, n/16)} // few ones are soon many
 }
 
 // size guesses how many keys a span has. It reads the first few; if there are

@@ -19,16 +19,17 @@ const (
 
 // run is one search on one view of the index. For one goroutine.
 type run struct {
-	ctx    context.Context
-	e      *Engine
-	ix     Index
-	x      *param.Reader // scratch for reading resources
-	parser fhir.Parser   // scratch
-	held   []byte        // id of the resource in x, with its type's number before it
-	counts map[*param.Table]int
-	cost   int
-	limit  int // of cost
-	err    error
+	ctx     context.Context
+	e       *Engine
+	ix      Index
+	x       *param.Reader // scratch for reading resources
+	parser  fhir.Parser   // scratch
+	held    []byte        // id of the resource in x, with its type's number before it
+	counts  map[*param.Table]int
+	guesses *guesses // nil = every search looks for itself
+	cost    int
+	limit   int // of cost
+	err     error
 }
 
 // spend counts work; false if the query must end.

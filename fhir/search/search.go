@@ -66,6 +66,9 @@ func (e *Engine) Search(ctx context.Context, ix Index, req Request) (*Page, erro
 	}
 	e = e.of(ix)
 	s := &searcher{run: e.newRun(ctx, ix), req: req, page: &Page{}}
+	if !req.Explain { // a plan tells what it costs by itself
+		s.guesses = e.sizes
+	}
 	defer e.cat.Release(s.x)
 	s.b = &builder{ctx: ctx, e: e, ix: ix, terms: e.terms, base: req.Base, now: req.Now, zone: req.Zone}
 	if s.b.zone == nil {

@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"bytes"
 	"context"
 	"slices"
 
@@ -25,34 +24,9 @@ type applying struct {
 	resolved map[string]string
 	outcomes []store.Outcome
 
-	index    []posting // changes of the index not yet in the batch
+	index    []posting // changes of the index not yet in the batch, without those of fresh
+	fresh    []bool    // per op, with prepared.order: its keys are all new
 	key, val []byte    // scratch
-}
-
-// posting is an index key to be set or deleted.
-type posting struct {
-	key    []byte
-	delete bool
-}
-
-// flush writes the collected index changes in key order: a batch in order goes
-// into the memtable at a fraction of the cost.
-func (a *applying) flush() error {
-	slices.SortFunc(a.index, func(x, y posting) int { return bytes.Compare(x.key, y.key) })
-	for _, p := range a.index {
-		a.key = indexKey(a.key, p.key)
-		var err error
-		if p.delete {
-			err = a.b.Delete(a.key)
-		} else {
-			err = a.b.Set(a.key, nil)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	a.index = a.index[:0]
-	return nil
 }
 
 // guarded remembers the first I/O error of a batch: it must stop the machine,
@@ -152,6 +126,9 @@ func (m *Machine) applyOps(st *state, offset, ms int64, p *prepared) (outs []sto
 	g := &guarded{Batch: m.kv.Begin(open)}
 	defer g.Discard()
 	a := &applying{m: m, b: g, p: p, offset: offset, ms: ms, st: *st, outcomes: make([]store.Outcome, len(p.tx.Ops))}
+	if p.order != nil {
+		a.fresh = make([]bool, len(p.ops))
+	}
 	err := a.run(open)
 	if g.io != nil {
 		return nil, nil, g.io
@@ -224,6 +201,9 @@ func (a *applying) correct() error {
 	}
 	indexer := a.m.index.Load()
 	stale := func(c *content) bool { return c.json != nil && c.indexer.number != indexer.number }
+	if moved || slices.ContainsFunc(p.ops, func(c content) bool { return stale(&c) }) {
+		p.order, a.fresh = nil, nil // other keys than were put in order
+	}
 	if !moved && p.ms == a.ms && !slices.ContainsFunc(p.ops, func(c content) bool { return stale(&c) }) {
 		return nil
 	}

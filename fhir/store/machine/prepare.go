@@ -27,7 +27,8 @@ type prepared struct {
 	ids   []string
 	links links
 	ops   []content
-	err   error // the transaction is refused whatever the state is
+	order []ordered // the keys of all ops, of a transaction of many; else nil
+	err   error     // the transaction is refused whatever the state is
 }
 
 // content is the future current JSON of one op.
@@ -37,6 +38,8 @@ type content struct {
 	verLen   int
 	updAt    int // where lastUpdated's text stands
 	keys     [][]byte
+	gone     [][]byte  // keys it had before it was moved to another time
+	added    int       // then those from here on in keys are of that time
 	indexer  *indexing // what made keys
 	open     bool      // has conditional references, only the state can finish it
 	sourceNS int64     // IfNewer in ns, 0 = none
@@ -70,6 +73,9 @@ func (m *Machine) prepare(tx *store.Transaction, ms int64) *prepared {
 		}
 		return opFault(tx, i, m.fill(&p.ops[i], op.Resource, op.Type, p.ids[i], p.links, ms, nil))
 	})
+	if p.err == nil {
+		p.order = order(p.ops)
+	}
 	return p
 }
 
@@ -111,6 +117,7 @@ func (m *Machine) fill(c *content, src []byte, typ, id string, l links, ms int64
 	c.verAt, c.verLen, c.updAt = ver.Offset()+1, len(ver.Raw())-2, upd.Offset()+1
 	c.indexer = m.index.Load()
 	c.keys, err = c.indexer.keys(nil, typ, id, tree.Root())
+	c.added, c.gone = len(c.keys), nil
 	return err
 }
 
@@ -141,7 +148,14 @@ func (m *Machine) retime(c *content, typ, id string, from, to int64) error {
 		_, ok := slices.BinarySearchFunc(set, k, bytes.Compare)
 		return ok
 	}
-	c.keys = slices.DeleteFunc(c.keys, func(k []byte) bool { return in(old, k) && !in(fresh, k) })
+	c.keys = slices.DeleteFunc(c.keys, func(k []byte) bool {
+		if !in(old, k) || in(fresh, k) {
+			return false
+		}
+		c.gone = append(c.gone, k)
+		return true
+	})
+	c.added = len(c.keys)
 	for _, k := range fresh {
 		if !in(old, k) {
 			c.keys = append(c.keys, k)

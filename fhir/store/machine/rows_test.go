@@ -28,7 +28,7 @@ func TestRowsAreThoseOfTheView(t *testing.T) {
 	for seed := range uint64(2) {
 		writers.Go(func() {
 			g := storetest.NewRandom(seed)
-			for range 1500 {
+			for range 300 {
 				tx := *g.Next()
 				tx.ID = fmt.Sprint(seed, tx.ID)
 				_, _ = s.Commit(context.Background(), &tx)

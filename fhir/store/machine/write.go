@@ -40,7 +40,7 @@ func (a *applying) write(i int) error {
 		case store.Purge:
 			out, err = a.purge(op, c, id, cur)
 		default:
-			out, err = a.put(op, c, id, cur)
+			out, err = a.put(i, id, cur)
 		}
 		if err != nil {
 			return err
@@ -83,7 +83,8 @@ func refuse(kind fault.Kind, code, key, zh, en string) error {
 	return fault.New(kind, "%s", en).With(fault.Issue{Severity: "error", Code: code, Key: key, Text: zh, TextEN: en})
 }
 
-func (a *applying) put(op *store.Op, c *content, id string, cur *row) (store.Outcome, error) {
+func (a *applying) put(i int, id string, cur *row) (store.Outcome, error) {
+	op, c := &a.p.tx.Ops[i], &a.p.ops[i]
 	if cur != nil && c.sourceNS != 0 && c.sourceNS < cur.sourceNS {
 		return store.Outcome{Status: 200, Version: cur.toVersion(op.Type, id)}, nil
 	}
@@ -99,11 +100,14 @@ func (a *applying) put(op *store.Op, c *content, id string, cur *row) (store.Out
 	next := a.next(cur, op.Method, c)
 	next.created = cur == nil || cur.deleted()
 	next.json = c.versioned(next.version)
-	status := 200
+	status, keys := 200, c.keys
 	if next.created {
 		status = 201
+		if a.p.order != nil { // they are in order already, but for those of another time
+			a.fresh[i], keys = true, c.keys[c.added:]
+		}
 	}
-	return a.store(op.Type, id, cur, next, c.keys, status)
+	return a.store(op.Type, id, cur, next, keys, status)
 }
 
 func (a *applying) patch(op *store.Op, c *content, id string, cur *row) (store.Outcome, error) {

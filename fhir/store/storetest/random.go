@@ -36,6 +36,12 @@ func (g *Random) Next() *store.Transaction {
 	for i := range 1 + g.r.IntN(4)*g.r.IntN(2) {
 		tx.Ops = append(tx.Ops, g.op(i))
 	}
+	if g.r.IntN(60) == 0 { // one of hundreds
+		for i := range 300 {
+			tx.Ops = append(tx.Ops, store.Op{Method: store.Update, Type: "Patient", ID: fmt.Sprint("many", i*7%500),
+				Resource: fmt.Appendf(nil, `{"resourceType":"Patient","identifier":[{"value":"v%d"}],"n":%d}`, g.r.IntN(9), g.r.IntN(3))})
+		}
+	}
 	if g.last = append(g.last, tx); len(g.last) > 20 {
 		g.last = g.last[1:]
 	}
