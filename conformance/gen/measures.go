@@ -59,7 +59,7 @@ var indicators = []indicator{
 	{"therapy-cost-share", "中医治疗收入占比", "治疗费 / 收费合计", "visit", "sum(therapy_cost)", "sum(cost)", "", sourceTCMHospital},
 	{"therapy-cost-per-therapy-visit", "非药物疗法次均费用", "治疗费 / 非药物疗法人次", "visit", "sumIf(therapy_cost, therapies > 0)", "countIf(therapies > 0)", "元", sourceOwn},
 	{"examination-cost-share", "检查检验收入占比", "检查费与检验费 / 收费合计", "visit", "sum(examination_cost)", "sum(cost)", "", sourceOwn},
-	{"high-cost-visit-share", "高费用就诊占比", "单次费用超过期内有收费就诊均值 3 倍的人次 / 门诊人次", "visit", "countIf(cost > 3 * (SELECT sum(cost) / countIf(charges > 0) FROM visit))", "count()", "", sourceOwn},
+	{"high-cost-visit-share", "高费用就诊占比", "单次费用超过期内有收费就诊均值 3 倍的人次 / 门诊人次", "visit", "countIf(toFloat64(cost) > 3 * (SELECT toFloat64(sum(cost)) / countIf(charges > 0) FROM visit))", "count()", "", sourceOwn},
 	{"dual-diagnosis-rate", "双诊断完整率", "中医病名与 ICD-10 均有编码的人次 / 门诊人次", "visit", "countIf(has_disease AND has_icd10)", "count()", "", sourceOwn},
 	{"syndrome-recorded-rate", "证型填写率", "有证候的人次 / 门诊人次", "visit", "countIf(has_syndrome)", "count()", "", sourceOwn},
 	{"tcm-disease-recorded-rate", "中医病名填写率", "有中医病名的人次 / 门诊人次", "visit", "countIf(has_disease)", "count()", "", sourceOwn},
