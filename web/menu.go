@@ -1,6 +1,9 @@
 package web
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Link is one entry of a menu.
 type Link struct {
@@ -60,4 +63,11 @@ func marked(menu []Link) bool {
 		}
 	}
 	return false
+}
+
+// Within shows the page under a menu of its application; current is the URL of
+// the page's entry there.
+func (p Page) Within(section []Link, current string) Page {
+	p.Section = mark(slices.Clone(section), current)
+	return p
 }

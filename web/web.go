@@ -35,13 +35,15 @@ func Static() fs.FS {
 func Pages(app string, zone *time.Location) (*template.Template, error) {
 	assets := hashes()
 	funcs := template.FuncMap{
-		"asset": func(name string) string { return "/static/" + name + "?v=" + assets[name] },
-		"has":   func(name string) bool { return assets[name] != "" },
-		"date":  func(t time.Time) string { return t.In(zone).Format("2006-01-02") },
-		"time":  func(t time.Time) string { return t.In(zone).Format("01-02 15:04:05") },
-		"clock": func(t time.Time) string { return t.In(zone).Format("2006-01-02 15:04:05") },
-		"count": Count[int64],
-		"bytes": Bytes,
+		"asset":   func(name string) string { return "/static/" + name + "?v=" + assets[name] },
+		"has":     func(name string) bool { return assets[name] != "" },
+		"date":    func(t time.Time) string { return t.In(zone).Format("2006-01-02") },
+		"time":    func(t time.Time) string { return t.In(zone).Format("01-02 15:04:05") },
+		"clock":   func(t time.Time) string { return t.In(zone).Format("2006-01-02 15:04:05") },
+		"count":   Count[int64],
+		"decimal": Decimal,
+		"add":     func(a, b int) int { return a + b },
+		"bytes":   Bytes,
 	}
 	t, err := template.New(app).Funcs(funcs).ParseFS(files, "shared/*.html", app+"/*.html")
 	if err != nil {
@@ -78,6 +80,11 @@ func Count[N ~int | ~int64](n N) string {
 		s = "-" + s
 	}
 	return s
+}
+
+// Decimal writes a number with up to two places and no thousands separators.
+func Decimal(v float64) string {
+	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", v), "0"), ".")
 }
 
 // Bytes writes a size as people read it: 1.5 GB.

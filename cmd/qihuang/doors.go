@@ -9,6 +9,7 @@ import (
 	"github.com/qihuang-health/qihuang/apps/console"
 	"github.com/qihuang-health/qihuang/apps/guide"
 	"github.com/qihuang-health/qihuang/apps/supervision"
+	"github.com/qihuang-health/qihuang/fhir/tcm/rational"
 	"github.com/qihuang-health/qihuang/pipeline"
 	"github.com/qihuang-health/qihuang/pipeline/inbound"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
@@ -33,7 +34,13 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 		return err
 	}
 	c.Mount(r)
-	watch, err := supervision.New(supervision.Config{Version: version, Local: h.cfg.loopback()}, h.measures, h.warehouse, h.clock.Now, h.log)
+	rules, err := rational.Load()
+	if err != nil {
+		return err
+	}
+	sup := supervision.Default()
+	sup.Version, sup.Local = version, h.cfg.loopback()
+	watch, err := supervision.New(sup, supervision.Parts{Measures: h.measures, Knowledge: rules, SQL: h.warehouse, Now: h.clock.Now, Log: h.log})
 	if err != nil {
 		return err
 	}
