@@ -118,13 +118,17 @@ func (d *Door) post(c *gin.Context) {
 // message reads a request. What cannot be read is kept, and an error.
 func (d *Door) message(c *gin.Context, s *Source) (*pipeline.Message, error) {
 	body, err := read(c, s.MaxBody<<20)
-	contentType, charset := declared(c)
-	m := s.Intake.Message("", "", contentType, charset, body)
+	contentType, set := declared(c)
+	m := s.Intake.Message("", "", contentType, set, body)
 	m.Headers["path"], m.Headers["remote"] = c.Request.URL.Path, c.ClientIP()
 	if key := c.GetHeader("Idempotency-Key"); key != "" && len(key) <= 200 {
 		m.DedupKey = "key:" + key
 	}
-	if m.Kind, _ = source.KindOf(body); m.Kind == "" || s.Kind != "" {
+	text := body
+	if decoded, _, derr := charset.Decode(body, set); derr == nil {
+		text = decoded // GBK hides quotes and backslashes in its characters
+	}
+	if m.Kind, _ = source.KindOf(text); m.Kind == "" || s.Kind != "" {
 		m.Kind = s.Kind
 	}
 	if err == nil && m.Kind == "" {

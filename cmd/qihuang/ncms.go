@@ -31,13 +31,14 @@ type NCMSConfig struct {
 	Dialect   string        `yaml:"dialect"`   // xnh | yb
 	Timeout   time.Duration `yaml:"timeout"`   // of one exchange with it
 	Grace     time.Duration `yaml:"grace"`     // a settlement the hall was never told of is reversed after it
+	Retry     time.Duration `yaml:"retry"`     // open steps are looked at so often
 	Area      string        `yaml:"area"`      // yb: 就医地医保区划
 	Hospitals []string      `yaml:"hospitals"` // reconciled by schedule
 	Reconcile string        `yaml:"reconcile"` // when: five-part cron, for the day before; "" = never
 }
 
 func defaultNCMS() NCMSConfig {
-	return NCMSConfig{Dialect: "xnh", Timeout: 3 * time.Second, Grace: desk.Default(ncmsName).Grace, Hospitals: []string{}, Reconcile: "30 2 * * *"}
+	return NCMSConfig{Dialect: "xnh", Timeout: 3 * time.Second, Grace: desk.Default(ncmsName).Grace, Retry: desk.Default(ncmsName).Retry, Hospitals: []string{}, Reconcile: "30 2 * * *"}
 }
 
 // Validate tells what is wrong with c, nil if nothing.
@@ -49,6 +50,8 @@ func (c NCMSConfig) Validate() error {
 		return fault.New(fault.Invalid, "timeout 应在 100ms 与 1m 之间")
 	case c.Grace < time.Minute || c.Grace > 24*time.Hour:
 		return fault.New(fault.Invalid, "grace 应在 1m 与 24h 之间")
+	case c.Retry < 100*time.Millisecond || c.Retry > time.Hour:
+		return fault.New(fault.Invalid, "retry 应在 100ms 与 1h 之间")
 	}
 	if c.Reconcile != "" {
 		if _, err := cron.ParseStandard(c.Reconcile); err != nil {
@@ -122,7 +125,7 @@ func (h *hub) openSettlement(s *settlement) error {
 		return err
 	}
 	cfg := desk.Default(s.name)
-	cfg.Grace, cfg.Zone = s.cfg.Grace, h.zone
+	cfg.Grace, cfg.Retry, cfg.Zone = s.cfg.Grace, s.cfg.Retry, h.zone
 	if err := cfg.Validate(); err != nil {
 		return err
 	}

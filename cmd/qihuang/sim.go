@@ -52,7 +52,7 @@ func simCmd() *cobra.Command {
 			return runSim(cmd, cfg, asJSON)
 		},
 	}
-	cmd.AddCommand(simNCMSCmd())
+	cmd.AddCommand(simNCMSCmd(), simCountyCmd())
 	f := cmd.Flags()
 	f.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "随机种子")
 	f.IntVar(&cfg.Halls, "halls", cfg.Halls, "中医馆数")
