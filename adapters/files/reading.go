@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/adapters/table"
+	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/internal/charset"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/pipeline/source"
 )
@@ -145,7 +147,16 @@ func (r *reading) lines(ctx context.Context, in io.Reader) error {
 
 // message appends one document.
 func (r *reading) message(ctx context.Context, body []byte, row int) error {
-	kind, contentType := source.KindOf(body)
+	text := body
+	if decoded, _, err := charset.Decode(body, ""); err == nil {
+		text = decoded // GBK hides quotes and backslashes in its characters
+	}
+	kind, contentType := source.KindOf(text)
+	if contentType == "application/json" { // half a document is no document
+		if _, err := fhir.Parse(text); err != nil {
+			return err
+		}
+	}
 	if kind == "" {
 		return fault.New(fault.Unsupported, "不认识的内容：应为 JSON、XML 或 HL7 v2")
 	}

@@ -73,3 +73,8 @@ const documentWSDL = xmlHead + `
 <wsdl:service name="{NAME}"><wsdl:port name="{PORT}Port" binding="tns:{PORT}PortBinding"><soap:address location="{ADDRESS}"/></wsdl:port></wsdl:service>
 </wsdl:definitions>
 `
+
+// RequestXML writes a document/literal call whose content is XML itself.
+func RequestXML(namespace, operation, content string) []byte {
+	return (&Call{}).wrap(`<ns2:` + operation + ` xmlns:ns2="` + Escape(namespace) + `">` + content + `</ns2:` + operation + `>`)
+}

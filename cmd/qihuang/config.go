@@ -12,6 +12,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/qihuang-health/qihuang/adapters/region"
 	"github.com/qihuang-health/qihuang/fhir/validate"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/internal/outbound"
@@ -36,6 +37,7 @@ type Config struct {
 	S3         S3Config         `yaml:"s3"`
 	FHIR       FHIRConfig       `yaml:"fhir"`
 	Outbound   outbound.Config  `yaml:"outbound"`
+	Region     region.Config    `yaml:"region"`
 	Trace      trace.Config     `yaml:"trace"`
 	Sources    []SourceConfig   `yaml:"sources"`
 
@@ -115,6 +117,7 @@ func Default() Config {
 		ClickHouse: ClickHouseConfig{Database: "qihuang", User: "default", Users: []gateway.User{}},
 		S3:         S3Config{Bucket: "qihuang"}, FHIR: FHIRConfig{Validation: "structure", Sources: map[string]string{}, Burst: 100, MaxBodyMB: 50},
 		Outbound:     outbound.Config{Allow: []string{}},
+		Region:       region.Default(),
 		Trace:        trace.Config{Ratio: 1},
 		Sources:      []SourceConfig{},
 		Housekeeping: HousekeepingConfig{Snapshot: "@hourly", Keep: 3, Optimize: "0 4 * * *"},

@@ -25,6 +25,9 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 	if err := h.mountNCMS(r); err != nil {
 		return err
 	}
+	if err := h.mountRegion(r); err != nil {
+		return err
+	}
 	if err := h.mountSources(r); err != nil {
 		return err
 	}

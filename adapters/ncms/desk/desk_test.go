@@ -199,6 +199,16 @@ func (b *bench) visit(n int) string {
 	return number
 }
 
+// registered opens a visit without its bill.
+func (b *bench) registered(n int) string {
+	b.t.Helper()
+	number, err := b.desk.Register(context.Background(), ncms.Registration{Caller: who, Card: fmt.Sprintf("NH%06d", 100001+n), Year: "2026", Date: "2026-10-12"})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return number
+}
+
 func (b *bench) settle(number, invoice string) (*ncms.Settlement, error) {
 	return b.desk.Settle(context.Background(), bill(number, invoice))
 }
@@ -485,10 +495,10 @@ func TestReversalQueue(t *testing.T) {
 func TestUploadIsNeverCountedTwice(t *testing.T) {
 	for _, retract := range []string{"", "away"} {
 		b := newBench(t)
-		number := b.visit(5)
+		number := b.registered(5)
 		d := ncms.Details{Visit: ncms.Visit{Caller: who, Number: number}, Items: items}
 		n := b.wire.calls
-		b.wire.fails = map[int]string{n + 1: "lost", n + 3: retract}
+		b.wire.fails = map[int]string{n + 2: "lost", n + 3: retract}
 		if err := b.desk.Upload(context.Background(), d); err == nil || !strings.Contains(err.Error(), "重新上传") {
 			t.Fatal(err)
 		}
@@ -516,7 +526,7 @@ func TestCrashAtEveryStep(t *testing.T) {
 	for _, how := range []string{"before", "after"} {
 		for k := 1; ; k++ {
 			b := newBench(t)
-			number := b.visit(6)
+			number := b.registered(6)
 			start := b.wire.calls
 			b.wire.fails = map[int]string{start + k: how}
 			died := b.wholeVisit(number)
@@ -534,7 +544,7 @@ func TestCrashAtEveryStep(t *testing.T) {
 	t.Logf("%d crashes at %d steps", crashes, steps)
 }
 
-// wholeVisit settles, settles again, reverses and settles with another invoice,
+// wholeVisit uploads, settles, settles again, reverses and settles with another invoice,
 // each until it is answered.
 func (b *bench) wholeVisit(number string) (died bool) {
 	b.t.Helper()
@@ -554,10 +564,16 @@ func (b *bench) wholeVisit(number string) (died bool) {
 		b.t.Errorf("never answered")
 	}
 	var first, second *ncms.Settlement
+	until(func() error {
+		return b.desk.Upload(context.Background(), ncms.Details{Visit: ncms.Visit{Caller: who, Number: number}, Items: items})
+	})
 	until(func() (err error) { first, err = b.settle(number, "F1"); return err })
 	until(func() (err error) { second, err = b.settle(number, "F1"); return err })
 	if first == nil || second == nil || first.ID != second.ID {
 		b.t.Fatalf("%+v %+v", first, second)
+	}
+	if first.Sums[ncms.SumTotal] != "16.63" {
+		b.t.Errorf("the bill was counted as %s", first.Sums[ncms.SumTotal])
 	}
 	until(func() error {
 		return b.desk.Reverse(context.Background(), ncms.Reversal{Visit: ncms.Visit{Caller: who}, ID: first.ID, Invoice: "F1"})

@@ -2,6 +2,8 @@ package desk
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 
 	"github.com/qihuang-health/qihuang/adapters/ncms"
 	"github.com/qihuang-health/qihuang/adapters/ncms/record"
@@ -124,8 +126,9 @@ func (d *Desk) change(ctx context.Context, visit ncms.Visit, change func(*record
 	return d.save(ctx, c.Resources()...)
 }
 
-// Upload implements [ncms.Registry]. Without an answer what may be at the centre
-// is taken back, so that the hall can upload all again.
+// Upload implements [ncms.Registry]. That the items may have to be taken back is
+// written before they leave: without an answer, or after a crash, they are, so
+// that the hall can upload all again.
 func (d *Desk) Upload(ctx context.Context, in ncms.Details) error {
 	defer d.lock(in.Number)()
 	a, err := d.account(ctx, in.Number)
@@ -136,22 +139,43 @@ func (d *Desk) Upload(ctx context.Context, in ncms.Details) error {
 		if err := d.retract(ctx, t, in.Visit); err != nil {
 			return fault.New(fault.Unavailable, "上次上传的明细还没有撤销，请稍后重新上传：%w", err)
 		}
+		a.claim.Items = nil
+	}
+	batch := digest(in.Items)
+	if t := a.task(record.Retract, ""); t != nil && t.State == record.Undone && t.Result == batch {
+		return nil // the same again: the hall did not hear that it was taken
+	}
+	t, err := d.begin(ctx, record.Task{Step: record.Retract, Hospital: in.Hospital, Number: in.Number, State: record.Requested, Request: ncms.EncodeJSON(in.Visit)})
+	if err != nil {
+		return err
 	}
 	err = d.parts.Scheme.Upload(ctx, in)
-	if !ncms.IsLost(err) {
+	switch {
+	case err == nil:
+		c := a.claimFor(in.Visit)
+		c.Items = append(c.Items, in.Items...)
+		ops, err := d.puts(c.Resources()...)
 		if err != nil {
 			return err
 		}
-		return d.change(ctx, in.Visit, func(c *record.Claim) { c.Items = append(c.Items, in.Items...) })
-	}
-	t, terr := d.begin(ctx, record.Task{Step: record.Retract, Hospital: in.Hospital, Number: in.Number, State: record.Requested, Request: ncms.EncodeJSON(in.Visit)})
-	if terr != nil {
-		return terr
+		t.State, t.Words, t.Result = record.Undone, "已上传，不必撤销", batch
+		return d.write(ctx, t, ops...)
+	case !ncms.IsLost(err): // refused, or it did not leave
+		if eerr := d.end(ctx, t, record.Undone, "没有上传"); eerr != nil {
+			return eerr
+		}
+		return err
 	}
 	if rerr := d.retract(ctx, t, in.Visit); rerr != nil {
-		return fault.New(fault.Unavailable, "明细上传结果不明，撤销已排队；请稍后重新上传：%w", err)
+		return fault.New(fault.Unavailable, "明细上传结果不明，撤销已排队；请稍后重新上传该登记的全部明细：%w", err)
 	}
-	return fault.New(fault.Unavailable, "明细上传没有得到回应，已撤销；请重新上传：%w", err)
+	return fault.New(fault.Unavailable, "明细上传没有得到回应，已撤销；请重新上传该登记的全部明细：%w", err)
+}
+
+// digest names the items of one upload.
+func digest(items []ncms.Item) string {
+	sum := sha256.Sum256(ncms.EncodeJSON(items))
+	return hex.EncodeToString(sum[:])
 }
 
 // Retract implements [ncms.Registry].

@@ -40,6 +40,8 @@ type Result struct {
 // Exchange pulls and pushes the feeds of this hub and its peers. Safe for
 // concurrent use; one exchange with a peer runs at a time.
 type Exchange struct {
+	Local bool // only this machine reaches the hub: callers need no token where no peer has one; set before Mount
+
 	source *Source
 	taker  *Taker
 	client Doer

@@ -67,6 +67,7 @@ func meet(a, b *hub, token string) {
 		}
 		h.x = NewExchange(h.source, NewTaker(h.store, clock.System{}), http.DefaultClient, slog.New(slog.DiscardHandler),
 			[]Peer{{Name: other.name, Base: other.srv.URL, Token: token, Verifier: v}})
+		h.x.Local = true
 		h.x.Mount(routers[i])
 	}
 }

@@ -43,7 +43,7 @@ func (x *Exchange) admit(c *gin.Context) {
 			return
 		}
 	}
-	if wanted {
+	if wanted || !x.Local {
 		fail(c, fault.New(fault.Unauthorized, "没有权限：请在 Authorization 中给出平台之间约定的令牌"))
 		c.Abort()
 	}
