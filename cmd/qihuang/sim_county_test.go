@@ -42,7 +42,7 @@ func TestCountyMonth(t *testing.T) {
 	}
 	h := startHub(t, "--config", file)
 	month := sim.MonthConfig{Config: sim.Default(time.Now()), HTTP: "halls-http", Source: ncmsName, People: cfg.People, Faults: 0.08}
-	month.Seed, month.Halls, month.Days, month.VisitsPerDay, month.Parallel, month.Patience = 3, 20, 2, 3, 6, 90*time.Second
+	month.Seed, month.Halls, month.Days, month.VisitsPerDay, month.Parallel, month.Patience = 3, 20, 2, 2, 6, 60*time.Second
 	month.BaseURL, month.SQL, month.MLLP, month.Folder = fmt.Sprintf("http://127.0.0.1:%d", h.port(8080)), fmt.Sprintf("http://127.0.0.1:%d", h.port(8123)), fmt.Sprintf("127.0.0.1:%d", h.port(2575)), folder
 	type result struct {
 		*sim.Month

@@ -187,7 +187,7 @@ func (s *fhirSystem) visit(ctx context.Context, _ int, v *visit, at time.Time) e
 
 func (s *fhirSystem) wrong(ctx context.Context, _ int, v *visit) (bool, error) {
 	return s.refused(ctx, "/fhir", "application/fhir+json", object{"resourceType": "Bundle", "type": "transaction", "entry": []object{{
-		"resource": object{"resourceType": "Encounter", "status": "bestanden", "class": object{"code": "AMB"}}, "request": object{"method": "POST", "url": "Encounter"}}}})
+		"resource": object{"resourceType": "Encounter", "class": object{"code": "AMB"}, "status": object{"code": "finished"}}, "request": object{"method": "POST", "url": "Encounter"}}}})
 }
 
 func (s *fhirSystem) close(context.Context) error { return nil }
