@@ -32,7 +32,7 @@ func NewPage(title, version string, zone *time.Location, local bool, current str
 
 // mainMenu names the parts of the web; an application adds its first page here.
 func mainMenu() []Link {
-	return []Link{{URL: "/", Name: "运行情况"}, {URL: "/supervision", Name: "业务监管"}, {URL: "/guide", Name: "实施指南"}, {URL: "/console/resources", Name: "管理控制台"}}
+	return []Link{{URL: "/", Name: "运行情况"}, {URL: "/supervision", Name: "业务监管"}, {URL: "/warehouse/dictionary", Name: "数据字典"}, {URL: "/guide", Name: "实施指南"}, {URL: "/console/resources", Name: "管理控制台"}}
 }
 
 // consoleMenu names the pages of operators. The first is where the main menu

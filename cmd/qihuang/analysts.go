@@ -17,6 +17,8 @@ func (h *hub) openGateway() error {
 	}
 	cfg := gateway.Default()
 	cfg.Upstream, cfg.User, cfg.Password, cfg.Database, cfg.Users = "http://"+ch.Address, ch.User, ch.Password, ch.Database, ch.Users
+	h.queries = &queryLog{entries: make(chan gateway.Entry, 4096)}
+	cfg.Recorder = h.queries
 	door, err := gateway.New(cfg, h.clock, h.log.With("part", "gateway"))
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ func commands() []*cobra.Command {
 		fhirpathCmd(),
 		viewCmd(),
 		alertsCmd(),
+		extractCmd(),
 		loadCmd(),
 		benchCmd(),
 		exportCmd(),

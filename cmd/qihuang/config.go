@@ -17,6 +17,7 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/internal/outbound"
 	"github.com/qihuang-health/qihuang/internal/trace"
+	"github.com/qihuang-health/qihuang/warehouse/exports"
 	"github.com/qihuang-health/qihuang/warehouse/gateway"
 	"github.com/qihuang-health/qihuang/warehouse/measures"
 	"github.com/qihuang-health/qihuang/warehouse/sink"
@@ -77,6 +78,8 @@ type ClickHouseConfig struct {
 	Memory   int64  `yaml:"memoryMB"` // cap of the embedded engine; 0 = a share of the machine
 	Library  string `yaml:"library"`  // libchdb.so; "" = the set-up's cache
 
+	Exports []exports.Export `yaml:"exports"` // Parquet files into the object store
+
 	Layout sink.Layout `yaml:"layout"` // of the tables on a cluster; zero = one server
 
 	Users []gateway.User `yaml:"users"` // of the SQL port; none = everybody on this machine
@@ -114,7 +117,7 @@ func Default() Config {
 	return Config{Data: "./data", Listen: "127.0.0.1", Log: LogConfig{Level: "info"},
 		Ports:      Ports{HTTP: 8080, MLLP: 2575, ClickHouse: 8123, Kafka: 9092, S3: 9000},
 		Kafka:      KafkaConfig{Brokers: []string{}, Prefix: "qihuang.", Partitions: 2, Replication: -1},
-		ClickHouse: ClickHouseConfig{Database: "qihuang", User: "default", Users: []gateway.User{}},
+		ClickHouse: ClickHouseConfig{Database: "qihuang", User: "default", Exports: []exports.Export{}, Users: []gateway.User{}},
 		S3:         S3Config{Bucket: "qihuang"}, FHIR: FHIRConfig{Validation: "structure", Sources: map[string]string{}, Burst: 100, MaxBodyMB: 50},
 		Outbound:     outbound.Config{Allow: []string{}},
 		Region:       region.Default(),
@@ -169,7 +172,7 @@ func (c Config) Validate() error {
 	if c.FHIR.History.Versions < 0 || c.FHIR.History.Days < 0 || c.FHIR.History.Days > 36500 {
 		return fault.New(fault.Invalid, "配置 fhir.history 的 versions 与 days 不能为负，days 不超过 36500")
 	}
-	if err := errors.Join(c.Housekeeping.validate(), c.Outbound.Validate(), c.Trace.Validate(), validateSources(c.Sources), c.Supervision.validate(), c.ClickHouse.Layout.Validate()); err != nil {
+	if err := errors.Join(c.Housekeeping.validate(), c.Outbound.Validate(), c.Trace.Validate(), validateSources(c.Sources), c.Supervision.validate(), c.ClickHouse.Layout.Validate(), exports.Validate(c.ClickHouse.Exports)); err != nil {
 		return err
 	}
 	_, err := c.zone()

@@ -53,6 +53,9 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 	}
 	h.alerts.Mount(r)
 	h.mountSupervision(r)
+	if err := h.mountAnalysts(r); err != nil {
+		return err
+	}
 	pages, err := guide.New(guide.Config{Version: version, Zone: h.zone, Local: h.cfg.loopback()}, h.terms, h.log)
 	if err != nil {
 		return err

@@ -101,10 +101,15 @@ func (h *hub) openHousekeeping(ctx context.Context) error {
 func (h *hub) keepHouse(ctx context.Context) error {
 	log := h.log.With("part", "housekeeping")
 	c := cron.New(cron.WithLocation(h.zone), cron.WithChain(cron.Recover(cronLog{log}), cron.SkipIfStillRunning(cronLog{log})))
-	for _, job := range []struct {
+	type job struct {
 		name, line string
 		do         func(context.Context) error
-	}{{"snapshot", h.cfg.Housekeeping.Snapshot, h.snapshot}, {"optimize", h.cfg.Housekeeping.Optimize, h.optimize}, {"alerts", h.cfg.Supervision.Schedule, h.watch}} {
+	}
+	jobs := []job{{"snapshot", h.cfg.Housekeeping.Snapshot, h.snapshot}, {"optimize", h.cfg.Housekeeping.Optimize, h.optimize}, {"alerts", h.cfg.Supervision.Schedule, h.watch}}
+	for _, e := range h.cfg.ClickHouse.Exports {
+		jobs = append(jobs, job{"export " + e.Name, e.Schedule, func(ctx context.Context) error { return h.export(ctx, e) }})
+	}
+	for _, job := range jobs {
 		if job.line == "" {
 			continue
 		}

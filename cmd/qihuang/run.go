@@ -21,6 +21,9 @@ func (h *hub) run(ctx context.Context, group *errgroup.Group) {
 	parts = append(parts, h.desk.Run, h.journal.Run)
 	parts = append(parts, h.sources...)
 	parts = append(parts, h.keepMarts)
+	if h.queries != nil {
+		parts = append(parts, h.keepQueries)
+	}
 	if h.engine != nil {
 		parts = append(parts, h.engine.Run)
 	}

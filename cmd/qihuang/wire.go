@@ -88,6 +88,7 @@ type hub struct {
 	sink      *sink.Sink
 	measures  *measures.Catalogue
 	alerts    *alerts.Desk
+	queries   *queryLog // nil without users
 
 	closers []func() error // in the order of opening
 }

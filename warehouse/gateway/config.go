@@ -26,6 +26,7 @@ type Limits struct {
 	Memory  int64         // bytes of one query
 	Rows    int64         // of one result
 	Queries int           // at once
+	Tables  int           // read by one query
 	Hourly  int           // queries in an hour
 }
 
@@ -37,12 +38,13 @@ type Config struct {
 	Database string
 	Users    []User
 	Limits   Limits
+	Recorder Recorder // of the queries; nil = none
 	Public   []string // tables without a jurisdiction that all may read
 }
 
 // Default returns a gateway without users: nobody gets in.
 func Default() Config {
-	return Config{Database: "qihuang", Limits: Limits{Time: time.Minute, Memory: 2 << 30, Rows: 10_000_000, Queries: 4, Hourly: 2000},
+	return Config{Database: "qihuang", Limits: Limits{Time: time.Minute, Memory: 2 << 30, Rows: 10_000_000, Queries: 4, Tables: 40, Hourly: 2000},
 		Public: []string{"hall", "practitioner"}}
 }
 
@@ -59,7 +61,7 @@ func (c Config) Validate() error {
 	if !plainName.MatchString(c.Database) {
 		return fault.New(fault.Invalid, "gateway: %q is no database name", c.Database)
 	}
-	if c.Limits.Time < time.Second || c.Limits.Memory < 1<<20 || c.Limits.Rows < 1 || c.Limits.Queries < 1 || c.Limits.Hourly < 1 {
+	if c.Limits.Time < time.Second || c.Limits.Memory < 1<<20 || c.Limits.Rows < 1 || c.Limits.Queries < 1 || c.Limits.Tables < 1 || c.Limits.Hourly < 1 {
 		return fault.New(fault.Invalid, "gateway: limits must be positive")
 	}
 	seen := map[string]bool{}

@@ -29,6 +29,7 @@ const (
 	codeTooLarge  = 229
 	codeSetting   = 452
 	codeAccess    = 497
+	codeTables    = 724
 	codePassword  = 516
 	codeUpstream  = 210 // NETWORK_ERROR
 	maxQuery      = 1 << 20
@@ -38,6 +39,20 @@ const (
 func denied(what string) error {
 	return &engine.Exception{Code: codeAccess, Message: "Not enough privileges for " + what + ". (ACCESS_DENIED)"}
 }
+
+// Entry is a query of the log. Its text may name people: the log is for
+// administrators.
+type Entry struct {
+	At     time.Time
+	User   string
+	ID     string // query_id
+	Code   int    // of the exception, 0 = answered
+	Millis int64
+	Query  string // cut to 4,000 bytes
+}
+
+// Recorder keeps the log of queries. Record must not block.
+type Recorder interface{ Record(Entry) }
 
 // Gateway is the door. It is an http.Handler.
 type Gateway struct {
@@ -145,13 +160,28 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer done()
 	begun := g.clock.Now()
-	if err := g.admit(r, u); err != nil {
-		g.log.Info("query refused", "user", u.Name, "reason", reason(err))
+	text, err := g.admit(r, u)
+	entry := Entry{At: begun, User: u.Name, Query: cut(text), Code: reason(err)}
+	if err != nil {
+		g.log.Info("query refused", "user", u.Name, "reason", entry.Code)
 		refuse(w, err)
-		return
+	} else {
+		g.proxy.ServeHTTP(w, r)
+		entry.ID, entry.Millis = w.Header().Get("X-ClickHouse-Query-Id"), g.clock.Now().Sub(begun).Milliseconds()
+		entry.Code, _ = strconv.Atoi(w.Header().Get("X-ClickHouse-Exception-Code")) // absent = 0
+		g.log.Info("query", "user", u.Name, "id", entry.ID, "ms", entry.Millis, "code", entry.Code)
 	}
-	g.proxy.ServeHTTP(w, r)
-	g.log.Info("query", "user", u.Name, "id", w.Header().Get("X-ClickHouse-Query-Id"), "ms", g.clock.Now().Sub(begun).Milliseconds(), "code", w.Header().Get("X-ClickHouse-Exception-Code"))
+	if g.cfg.Recorder != nil {
+		g.cfg.Recorder.Record(entry)
+	}
+}
+
+// cut bounds the text of a query in the log, at a whole character.
+func cut(text string) string {
+	if len(text) <= 4000 {
+		return text
+	}
+	return strings.ToValidUTF8(text[:4000], "")
 }
 
 // reason is the code of an error: its text may quote the query.
@@ -208,33 +238,34 @@ var passing = []string{"query", "query_id", "database", "default_format", "sessi
 	"max_execution_time", "max_result_rows", "result_overflow_mode", "extremes", "limit", "offset", "join_use_nulls", "max_threads", "max_block_size", "log_comment",
 	"date_time_output_format", "cancel_http_readonly_queries_on_client_close", "add_http_cors_header"}
 
-// admit checks the query and puts the user's limits and filters on it.
-func (g *Gateway) admit(r *http.Request, u *User) error {
+// admit checks the query and puts the user's limits and filters on it. It
+// returns the query's text.
+func (g *Gateway) admit(r *http.Request, u *User) (text string, err error) {
 	q := r.URL.Query()
 	for name := range q {
 		if !slices.Contains(passing, name) && !strings.HasPrefix(name, "param_") && !strings.HasPrefix(name, "output_format_") {
-			return &engine.Exception{Code: codeSetting, Message: "Setting " + name + " shouldn't be changed. (SETTING_CONSTRAINT_VIOLATION)"}
+			return "", &engine.Exception{Code: codeSetting, Message: "Setting " + name + " shouldn't be changed. (SETTING_CONSTRAINT_VIOLATION)"}
 		}
 	}
 	if r.Header.Get("Content-Encoding") != "" || strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
-		return denied("compressed and multipart queries")
+		return "", denied("compressed and multipart queries")
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxQuery+1))
 	if err != nil || len(body) > maxQuery {
-		return &engine.Exception{Code: codeTooLarge, Message: "Query is too large. (QUERY_IS_TOO_LARGE)"}
+		return "", &engine.Exception{Code: codeTooLarge, Message: "Query is too large. (QUERY_IS_TOO_LARGE)"}
 	}
-	text := q.Get("query")
+	text = q.Get("query")
 	if len(body) > 0 {
 		text = strings.TrimLeft(text+"\n"+string(body), "\n")
 	}
 	if err := g.inspect(r.Context(), u, text, q); err != nil {
-		return err
+		return text, err
 	}
 	q.Del("query")
 	g.bound(u, q)
 	r.Method, r.URL.RawQuery = http.MethodPost, q.Encode()
 	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
-	return nil
+	return text, nil
 }
 
 // bound sets the limits and filters; readonly keeps the query from undoing
@@ -303,7 +334,7 @@ func (g *Gateway) inspect(ctx context.Context, u *User, text string, q url.Value
 	if err != nil {
 		return err
 	}
-	return rules.check(u, tree)
+	return rules.check(u, tree, g.cfg.Limits.Tables)
 }
 
 // refresh reads the tables' columns, at most once a minute.

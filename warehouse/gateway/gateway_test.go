@@ -3,12 +3,15 @@ package gateway
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 
@@ -171,6 +174,55 @@ func TestLimits(t *testing.T) {
 }
 
 // TestDriver reads with the unmodified Go driver as an analyst.
+// TestBadQueries are queries that would harm others: they end with a clear
+// error, the data is as before, and the log has them.
+func TestBadQueries(t *testing.T) {
+	var log recorder
+	srv := door(t, func(c *Config) { c.Limits.Time, c.Recorder = 2*time.Second, &log })
+	joins := "SELECT count() FROM encounter AS e0"
+	for i := 1; i <= 100; i++ {
+		joins += fmt.Sprintf(" JOIN encounter AS e%d ON e%d.id = e0.id", i, i)
+	}
+	begun := time.Now()
+	for query, want := range map[string]string{
+		joins: "!724",
+		"SELECT count() FROM numbers(1000000000000000) WHERE sipHash64(number) = 1":         "!159",
+		"SELECT 1;\n\nDROP TABLE patient;":                                                  "!62",
+		"DROP TABLE patient":                                                                "!164",
+		"INSERT INTO patient VALUES ('x', 'y', 'A', 1, 0)":                                  "!164",
+		"SELECT * FROM url('http://127.0.0.1/', CSV, 'a String')":                           "!164",
+		"SELECT * FROM file('/etc/passwd', LineAsString)":                                   "!497",
+		"SELECT count() FROM condition WHERE code = '\n\nDROP TABLE patient;' SETTINGS x=1": "!115",
+		"SYSTEM SHUTDOWN":                   "!164",
+		"SELECT repeat('x', 1000000000000)": "!131",
+	} {
+		if got := ask(t, srv, "all", "a", "", query); got != want {
+			t.Errorf("%.60s: %s, want %s", query, got, want)
+		}
+	}
+	if took := time.Since(begun); took > 30*time.Second {
+		t.Errorf("bad queries took %s", took)
+	}
+	if got := ask(t, srv, "ida", "i", "", "SELECT count(), countIf(name = '张三') FROM patient FINAL"); got != "2\t1" {
+		t.Errorf("patients afterwards: %s", got)
+	}
+	if n := len(log.list); n != 11 || log.list[n-1].User != "ida" || log.list[n-1].Query == "" {
+		t.Errorf("log of %d queries", n)
+	}
+}
+
+// recorder keeps a log of queries.
+type recorder struct {
+	mu   sync.Mutex
+	list []Entry
+}
+
+func (r *recorder) Record(e Entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = append(r.list, e)
+}
+
 func TestDriver(t *testing.T) {
 	srv := door(t, nil)
 	c, err := clickhouse.Open(&clickhouse.Options{Protocol: clickhouse.HTTP, Addr: []string{strings.TrimPrefix(srv.URL, "http://")},

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/qihuang-health/qihuang/warehouse/engine"
 )
 
 // sensitive is the word in a column's comment that marks it as identifying a
@@ -29,9 +31,10 @@ var systemTables = []string{"one", "numbers", "columns", "tables", "databases", 
 // tableFunctions make rows out of nothing.
 var tableFunctions = []string{"numbers", "numbers_mt", "zeros", "zeros_mt", "one", "generateSeries", "generate_series", "values", "format", "view"}
 
-// reads returns the tables of the warehouse a resolved query reads; an error
-// says in the user's words why it may not.
-func (r *rules) check(u *User, tree string) error {
+// check goes through a resolved query; an error says in the user's words why it
+// may not run. A table that is read twice counts twice.
+func (r *rules) check(u *User, tree string, most int) error {
+	tables := 0
 	sources := map[string]string{} // id → table
 	var columns [][2]string        // source id, column
 	for line := range strings.Lines(tree) {
@@ -39,6 +42,9 @@ func (r *rules) check(u *User, tree string) error {
 		id, _, _ := strings.Cut(rest, ",")
 		switch kind {
 		case "TABLE":
+			if tables++; tables > most {
+				return &engine.Exception{Code: codeTables, Message: fmt.Sprintf("Too many tables in a query. Maximum: %d. (TOO_MANY_TABLES)", most)}
+			}
 			name, _, _ := strings.Cut(after(rest, "table_name: "), ",")
 			name = strings.TrimSpace(name)
 			if have, ok := sources[id]; ok && have != name {

@@ -105,7 +105,7 @@ func (c *Catalogue) part(ctx context.Context, q Querier, scope Scope, dims []str
 	if err != nil {
 		return err
 	}
-	err = q.Query(ctx, sql, scope.params(), func(scan func(...any) error) error {
+	err = q.Query(ctx, sql, scope.Params(), func(scan func(...any) error) error {
 		keys, values := make([]string, len(dims)), make([]float64, 2*len(p.at))
 		dest := make([]any, 0, len(keys)+len(values))
 		for i := range keys {
@@ -188,7 +188,7 @@ func (c *Catalogue) source(ctx context.Context, q Querier, scope Scope, dims []s
 	n := uint64(0)
 	err := q.Query(ctx, "SELECT toUInt64(countMerge(visits)) FROM "+martRows("visit", Cube)+
 		" WHERE day >= toDate({from_day:String}) AND day < toDate({to_day:String}) AND (empty({orgs:Array(String)}) OR org_code IN {orgs:Array(String)})",
-		scope.params(), func(scan func(...any) error) error { return scan(&n) })
+		scope.Params(), func(scan func(...any) error) error { return scan(&n) })
 	if err != nil {
 		return Live, nil // no marts yet; an engine that is away will say so again
 	}

@@ -28,7 +28,7 @@ func (c *Catalogue) Records(ctx context.Context, q Querier, scope Scope, m *Meas
 	sql := c.facts[m.Fact].sql(live, m.Wide, false) + fmt.Sprintf("\nSELECT id, %s, org_code, ifNull(doctor_id, ''), toString(day) FROM %s WHERE %s ORDER BY day DESC, id LIMIT %d",
 		encounter, m.Fact, where, max(1, min(limit, 10_000)))
 	list := []Record{}
-	err := q.Query(ctx, sql, scope.params(), func(scan func(...any) error) error {
+	err := q.Query(ctx, sql, scope.Params(), func(scan func(...any) error) error {
 		var r Record
 		err := scan(&r.ID, &r.Encounter, &r.Org, &r.Doctor, &r.Day)
 		list = append(list, r)

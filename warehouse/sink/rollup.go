@@ -4,20 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // requests is the table whose rows are rolled up to one per prescription.
 const requests = "prescription_request"
 
+// rollupColumns are those of the roll-up.
+var rollupColumns = []column{{"id", "String", "处方 id：发号系统|处方号"}, {"no", "Nullable(String)", "处方号"}, {"encounter_id", "Nullable(String)", "就诊 id"}, {"patient_id", "Nullable(String)", "患者 id"},
+	{"org_code", "Nullable(String)", "机构编码"}, {"doctor_id", "Nullable(String)", "医生 id"}, {"category", "Nullable(String)", "decoction 饮片 | granule 颗粒 | patent 中成药 | western 西药"},
+	{"doses", "Nullable(Decimal(18, 6))", "剂数"}, {"amount", "Nullable(Decimal(18, 6))", "整张处方金额"}, {"formula", "Nullable(String)", "方名"}, {"status", "Nullable(String)", "状态"},
+	{"authored", "Nullable(DateTime64(3, 'UTC'))", "开方时间"}}
+
 // rollupDDL is the table of one row per prescription id (issuing system and
 // number): a western prescription is several MedicationRequests.
 func rollupDDL(l Layout, database string) []string {
-	return l.create(database, "prescription", "("+
-		"id String COMMENT '处方 id：发号系统|处方号', no Nullable(String) COMMENT '处方号', encounter_id Nullable(String) COMMENT '就诊 id', patient_id Nullable(String) COMMENT '患者 id', "+
-		"org_code Nullable(String) COMMENT '机构编码', doctor_id Nullable(String) COMMENT '医生 id', category Nullable(String) COMMENT 'decoction 饮片 | granule 颗粒 | patent 中成药 | western 西药', "+
-		"doses Nullable(Decimal(18, 6)) COMMENT '剂数', amount Nullable(Decimal(18, 6)) COMMENT '整张处方金额', formula Nullable(String) COMMENT '方名', status Nullable(String) COMMENT '状态', "+
-		"authored Nullable(DateTime64(3, 'UTC')) COMMENT '开方时间', _version UInt64, _deleted UInt8)",
-		"_version, _deleted", "id", "id")
+	var cols []string
+	for _, c := range rollupColumns {
+		cols = append(cols, c.sql())
+	}
+	return l.create(database, "prescription", "("+strings.Join(cols, ", ")+", _version UInt64, _deleted UInt8)", "_version, _deleted", "id", "id")
 }
 
 // affected returns the prescriptions that the batch's requests belonged to
