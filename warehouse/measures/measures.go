@@ -158,9 +158,7 @@ func Day(s string) (begin, end time.Time, err error) {
 	return begin, end, fault.New(fault.Invalid, "日期 %q 应写作 2026、2026-11 或 2026-11-22", s)
 }
 
-// Params are the parameters that SQL over a scope binds: from, to (DateTime64),
-// from_day, to_day, orgs.
-func (s Scope) Params() map[string]string {
+func (s Scope) params() map[string]string {
 	quoted := make([]string, len(s.Orgs))
 	for i, o := range s.Orgs {
 		quoted[i] = "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(o) + "'"
