@@ -34,7 +34,8 @@ type figure struct {
 func benchCmd() *cobra.Command {
 	var offset, resources int
 	var seconds float64
-	var full bool
+	var full, warehouse bool
+	var visits int
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "启动一个临时的数据中心，测量并以 JSON 行打印产品性能数字",
@@ -51,12 +52,17 @@ func benchCmd() *cobra.Command {
 			if full {
 				b.volume = resources
 			}
+			if warehouse || visits > 0 {
+				return b.runWarehouse(visits)
+			}
 			return b.run()
 		},
 	}
 	cmd.Flags().IntVar(&offset, "port-offset", 20000, "临时数据中心的端口偏移")
 	cmd.Flags().Float64Var(&seconds, "seconds", 5, "每项测量的秒数")
 	cmd.Flags().BoolVar(&full, "full", false, "另装入大量生成的资源：导入速度、磁盘、计数、规模增长（约十分钟，约 12 GB 磁盘）")
+	cmd.Flags().BoolVar(&warehouse, "warehouse", false, "只测数据仓库：视图、新鲜度、重查询对诊间的影响")
+	cmd.Flags().IntVar(&visits, "province-visits", 0, "数据仓库另写入这么多次就诊（如 15000000）并测驾驶舱面板、即席查询、存储；约需数十分钟与数十 GB 磁盘")
 	cmd.Flags().IntVar(&resources, "resources", 5_000_000, "--full 装入的资源数")
 	return cmd
 }

@@ -21,6 +21,9 @@ func engineCmd() *cobra.Command {
 			if err := cfg.Validate(); err != nil {
 				return err
 			}
+			if err := engine.Yield(); err != nil {
+				return err
+			}
 			log, err := logger(LogConfig{Level: "info"})
 			if err != nil {
 				return err

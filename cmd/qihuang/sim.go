@@ -53,6 +53,7 @@ func simCmd() *cobra.Command {
 		},
 	}
 	cmd.AddCommand(simNCMSCmd(), simCountyCmd())
+	cmd.AddCommand(provinceCmd())
 	f := cmd.Flags()
 	f.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "随机种子")
 	f.IntVar(&cfg.Halls, "halls", cfg.Halls, "中医馆数")
