@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -65,7 +66,8 @@ func (c Config) Validate() error {
 func (c Config) temp() string { return filepath.Join(c.Data, "tmp") }
 
 // xml is the engine's own configuration. The caches are small since the hub
-// shares the machine with the clinic. An acknowledged insert is on disk: the
+// shares the machine with the clinic, and all queries together get about as
+// many threads as there are cores. An acknowledged insert is on disk: the
 // sink's position must never outlive the rows before it.
 func (c Config) xml() string {
 	return fmt.Sprintf(`<clickhouse>
@@ -75,12 +77,13 @@ func (c Config) xml() string {
   <background_schedule_pool_size>8</background_schedule_pool_size>
   <max_thread_pool_size>1000</max_thread_pool_size>
   <max_concurrent_queries>%d</max_concurrent_queries>
+  <concurrent_threads_soft_limit_num>%d</concurrent_threads_soft_limit_num>
   <merge_tree>
     <fsync_after_insert>1</fsync_after_insert>
     <fsync_part_directory>1</fsync_part_directory>
   </merge_tree>
 </clickhouse>
-`, 128<<20, 2*c.Queries)
+`, 128<<20, 2*c.Queries, max(2, runtime.NumCPU()))
 }
 
 // memoryShare returns percent of the machine's memory in bytes, 2 GiB where it
