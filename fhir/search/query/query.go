@@ -4,6 +4,7 @@
 package query
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -40,7 +41,7 @@ func Parse(raw string) ([]Param, error) {
 			v, err = url.QueryUnescape(v)
 		}
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "query: bad percent-encoding in %.40q", pair)
+			return nil, bad("query-encoding", "%.40q is not percent-encoded", "“%.40s” 的百分号编码不正确", pair)
 		}
 		if out = append(out, Param{name, v}); len(out) > MaxParams {
 			return nil, fault.New(fault.TooCostly, "query: more than %d parameters", MaxParams)
@@ -57,6 +58,12 @@ type Name struct {
 	Next     *Name  // what the other end must fulfil; nil for a leaf
 }
 
+// bad refuses a part of the query in both languages; the formats take it once.
+func bad(key, english, chinese, part string) error {
+	return fault.New(fault.Invalid, "query: "+english, part).With(fault.Issue{Severity: "error", Code: "invalid", Key: key,
+		Text: fmt.Sprintf(chinese, part), TextEN: fmt.Sprintf(english, part)})
+}
+
 // ParseName takes a name apart: code:modifier, code:Type.next, or
 // _has:Type:code:next. Next may be any of these again.
 func ParseName(s string) (*Name, error) { return parseName(s, 0) }
@@ -68,7 +75,7 @@ func parseName(s string, depth int) (*Name, error) {
 	if rest, ok := strings.CutPrefix(s, "_has:"); ok {
 		parts := strings.SplitN(rest, ":", 3)
 		if len(parts) < 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
-			return nil, fault.New(fault.Invalid, "query: %.60q is not _has:Type:reference:parameter", s)
+			return nil, bad("bad-has", "%.60q is not of the form _has:Type:reference:parameter", "检索参数 “%.60s” 不完整：形式为 _has:类型:引用参数:参数", s)
 		}
 		next, err := parseName(parts[2], depth+1)
 		return &Name{Has: parts[0], Code: parts[1], Next: next}, err
@@ -76,7 +83,7 @@ func parseName(s string, depth int) (*Name, error) {
 	link, rest, chained := strings.Cut(s, ".")
 	code, modifier, _ := strings.Cut(link, ":")
 	if code == "" || chained && rest == "" {
-		return nil, fault.New(fault.Invalid, "query: %.60q is not a parameter name", s)
+		return nil, bad("bad-parameter-name", "%.60q is not the name of a search parameter", "“%.60s” 不是检索参数的名字", s)
 	}
 	n := &Name{Code: code, Modifier: modifier}
 	if !chained {
