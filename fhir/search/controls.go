@@ -31,7 +31,7 @@ func (s *searcher) controls(params []query.Param) error {
 		}
 	}
 	s.page.Count = s.count
-	return s.resume()
+	return nil
 }
 
 // resultTypes finds which types are searched.

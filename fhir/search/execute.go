@@ -209,9 +209,11 @@ func (s *searcher) cursor(p position) string {
 
 const cursorVersion = 1
 
+// fingerprint tells searches apart by what took effect: the links of a lenient
+// search leave out what was ignored.
 func (s *searcher) fingerprint() uint32 {
 	h := fnv.New32a()
-	parts := []string{s.req.Type, s.req.Query}
+	parts := append([]string{s.req.Type}, s.page.Applied...)
 	if c := s.req.Compartment; c != nil {
 		parts = append(parts, c.Type, c.ID)
 	}

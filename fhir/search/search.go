@@ -80,6 +80,9 @@ func (e *Engine) Search(ctx context.Context, ix Index, req Request) (*Page, erro
 	if err := s.build(params); err != nil {
 		return nil, err
 	}
+	if err := s.resume(); err != nil {
+		return nil, err
+	}
 	if err := s.execute(); err != nil {
 		return nil, err
 	}

@@ -243,6 +243,11 @@ func TestSearch(t *testing.T) {
 	if strings.Contains(link(lenient, "self"), "nonsense") || !strings.Contains(string(lenient.Raw()), `"outcome"`) {
 		t.Errorf("%s", lenient.Raw())
 	}
+	lenient = h.do("GET /Patient?nonsense=1&_sort=_id&_count=1", "", "Prefer: handling=lenient").want(t, 200).node(t)
+	next := strings.TrimPrefix(link(lenient, "next"), h.base)
+	if page := h.do("GET "+next, "").want(t, 200).node(t); strings.Contains(next, "nonsense") || len(ids(page)) != 1 {
+		t.Errorf("the next page of a lenient search: %s", page.Raw())
+	}
 	h.do("POST /Patient/_search", `{}`).want(t, 415)
 	count := h.do("GET /Patient?_summary=count", "").node(t)
 	if count.Get("entry").Exists() || count.Get("total").Str() != "6" {

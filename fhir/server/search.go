@@ -78,7 +78,11 @@ func pin(snap store.Snapshot, more bool) {
 
 // searchset writes the page.
 func (s *Server) searchset(r *Request, query string, snap store.Snapshot, page *search.Page, cur cursor) ([]byte, error) {
-	links := s.links(r, query, encode(page.Applied), cur, page.Next, page.Prev)
+	self := encode(page.Applied)
+	if len(page.Ignored) > 0 {
+		query = self // a page link works without the preference that this request had
+	}
+	links := s.links(r, query, self, cur, page.Next, page.Prev)
 	w := NewBundle("searchset", s.parts.NewID(), s.clock.Now(), cur.total, links...)
 	for _, m := range page.Matches {
 		v, err := snap.Read(m.Type, m.ID)
