@@ -1,6 +1,9 @@
 package his
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // Document is one visit as a township HIS tells it (POST /ingest/his). The
 // struct is the one description of the format: the decoder and the published
@@ -28,6 +31,28 @@ type Document struct {
 	WesternRx  []WesternPrescription `json:"westernPrescriptions" doc:"西药、中成药处方"`
 	Treatments []Treatment           `json:"treatments" doc:"中医技术等非药物治疗"`
 	Charges    []Charge              `json:"charges" doc:"费用明细"`
+}
+
+// times are the times told of the visit's parts; a part without one is left out.
+func (d *Document) times() iter.Seq[Moment] {
+	return func(yield func(Moment) bool) {
+		told := func(t Moment) bool { return t.IsZero() || yield(t) }
+		for _, p := range d.Herbal {
+			if !told(p.Time) {
+				return
+			}
+		}
+		for _, p := range d.WesternRx {
+			if !told(p.Time) {
+				return
+			}
+		}
+		for _, c := range d.Charges {
+			if !told(c.Time) {
+				return
+			}
+		}
+	}
 }
 
 // Doctor is the doctor seen.

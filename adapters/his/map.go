@@ -94,7 +94,7 @@ func (m *mapping) insurance() tcm.Insurance {
 
 func (m *mapping) encounterAndRecord() {
 	d := m.doc
-	m.encounter = tcm.Encounter{OrgCode: d.OrgCode, OrgName: d.OrgName, VisitNo: d.VisitNo, Status: "finished", Start: m.visit.Time,
+	m.encounter = tcm.Encounter{OrgCode: d.OrgCode, OrgName: d.OrgName, VisitNo: d.VisitNo, Status: "finished", Start: m.visit.Time, End: m.end(),
 		PatientID: m.visit.PatientID, PatientName: d.Patient.Name, DoctorID: m.visit.DoctorID, DoctorName: d.Doctor.Name,
 		VisitType: string(d.VisitType), Insurance: m.insurance()}
 	r := d.Record
@@ -102,6 +102,20 @@ func (m *mapping) encounterAndRecord() {
 		ChiefComplaint: r.ChiefComplaint, PresentIllness: r.PresentIllness, PastHistory: r.PastHistory,
 		AllergyHistory: r.AllergyHistory, PersonalHistory: r.PersonalHistory, FamilyHistory: r.FamilyHistory,
 		PhysicalExam: r.PhysicalExam, Advice: r.Advice}
+}
+
+// end is when the visit was over, as far as the document tells: the last of its
+// times on the day of the visit. A Period without an end would reach into the
+// future, and every search by date would find the visit.
+func (m *mapping) end() string {
+	const day = "2006-01-02"
+	last := m.doc.VisitTime
+	for t := range m.doc.times() {
+		if t.After(last.Time) && t.In(m.zone).Format(day) == last.In(m.zone).Format(day) {
+			last = t
+		}
+	}
+	return m.time(last)
 }
 
 func (m *mapping) diagnoses() {

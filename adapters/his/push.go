@@ -22,8 +22,8 @@ func inner(body []byte, declared string, zone *time.Location) (*soap.Call, *tcmM
 	return call, m, err
 }
 
-// push01 writes the patient and opens the visit, unless a document of the visit
-// is there already: it knows more.
+// push01 writes the patient and opens the visit. To one with a document, which
+// knows more, it only adds how it is paid.
 func (w *writing) push01() error {
 	_, m, err := inner(w.message.Body, w.message.Charset, w.sink.zone)
 	if err != nil {
@@ -55,11 +55,27 @@ func (w *writing) push01() error {
 	if err := w.put(at, tcm.Coverage{OrgCode: p.org, PatientID: pid, Insurance: p.insurance}.Resources()...); err != nil {
 		return err
 	}
-	if _, documented, err := w.read("Composition", tcm.RecordID(p.org, p.visitNo)); documented || err != nil {
+	if _, documented, err := w.read("Composition", tcm.RecordID(p.org, p.visitNo)); err != nil {
 		return err
+	} else if documented {
+		return w.insure(p)
 	}
 	return w.put(at, tcm.Encounter{OrgCode: p.org, VisitNo: p.visitNo, Status: "in-progress",
 		Start: when.In(w.sink.zone).Format(time.RFC3339), PatientID: pid, PatientName: p.patient.Name, Insurance: p.insurance}.Resources()...)
+}
+
+// insure adds how the visit is paid to one whose document did not tell.
+func (w *writing) insure(p *push01) error {
+	old, ok, err := w.read("Encounter", tcm.EncounterID(p.org, p.visitNo))
+	if !ok || err != nil {
+		return err
+	}
+	e := tcm.ReadEncounter(old)
+	if e.Insurance != (tcm.Insurance{}) || p.insurance == (tcm.Insurance{}) {
+		return nil
+	}
+	e.Insurance = p.insurance
+	return w.put("", e.Resources()...)
 }
 
 // push02 writes one drug of the dictionary.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/qihuang-health/qihuang/fhir"
@@ -112,9 +113,31 @@ func (w *writing) document() error {
 	if err := w.people(m); err != nil {
 		return err
 	}
+	if err := w.insured(m, own); err != nil {
+		return err
+	}
 	w.ops = append(w.ops, own...)
 	w.remove(before, m)
 	return w.put("", prov.Resources()...)
+}
+
+// insured keeps how the visit was paid, which the push that opened it told and a
+// document may leave out.
+func (w *writing) insured(m *mapping, own []store.Op) error {
+	if m.encounter.Insurance != (tcm.Insurance{}) {
+		return nil
+	}
+	old, ok, err := w.read("Encounter", m.visit.EncounterID)
+	if !ok || err != nil {
+		return err
+	}
+	e := m.encounter
+	if e.Insurance = tcm.ReadEncounter(old).Insurance; e.Insurance == (tcm.Insurance{}) {
+		return nil
+	}
+	i := slices.IndexFunc(own, func(op store.Op) bool { return op.Type == "Encounter" })
+	own[i].Resource, err = w.sink.encoder.Marshal(e.Resources()[0].Model)
+	return err
 }
 
 // people writes what visits share, never undoing what is newer.
@@ -168,14 +191,8 @@ func (w *writing) businessTime(m *mapping) time.Time {
 			last = t
 		}
 	}
-	for _, p := range m.doc.Herbal {
-		later(p.Time.Time)
-	}
-	for _, p := range m.doc.WesternRx {
-		later(p.Time.Time)
-	}
-	for _, c := range m.doc.Charges {
-		later(c.Time.Time)
+	for t := range m.doc.times() {
+		later(t.Time)
 	}
 	if enc, ok, _ := w.read("Encounter", m.visit.EncounterID); ok {
 		if t, err := time.Parse(time.RFC3339, tcm.ReadEncounter(enc).Start); err == nil {

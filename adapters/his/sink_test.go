@@ -165,6 +165,37 @@ func TestPushAndDocumentBecomeOneVisit(t *testing.T) {
 	}
 }
 
+func TestPaymentOfThePushIsKept(t *testing.T) {
+	push := sample(t, "TCM_HIS_01_soap_request.xml")
+	doc := change(t, visits(t)[0], func(m map[string]any) { delete(m["patient"].(map[string]any), "insuranceType") })
+	for name, order := range map[string][]string{"push first": {Kind01, KindVisit}, "document first": {KindVisit, Kind01}} {
+		h := newHub(t)
+		for _, kind := range order {
+			h.send(kind, map[string][]byte{Kind01: push, KindVisit: doc}[kind])
+		}
+		e := tcm.ReadEncounter(h.node("Encounter", tcm.EncounterID(org, "443001")))
+		if e.Insurance.Coding.Code != "03" || e.Status != "finished" || e.DoctorID == "" || len(e.Diagnoses) == 0 {
+			t.Errorf("%s: encounter %+v", name, e)
+		}
+	}
+}
+
+func TestVisitEndsOnItsDay(t *testing.T) {
+	for _, c := range []struct{ charged, end string }{
+		{"2026-10-12 11:00:00", "2026-10-12T11:00:00+08:00"},
+		{"2026-10-13 00:00:01", "2026-10-12T09:30:00+08:00"}, // paid on another day
+		{"2026-10-12 08:00:00", "2026-10-12T09:30:00+08:00"},
+		{"", "2026-10-12T09:30:00+08:00"},
+	} {
+		text := fmt.Sprintf(`{"orgCode":"1","visitNo":"2","visitTime":"2026-10-12 09:30:00","patient":{"id":"3"},"charges":[{"no":"4","amount":1,"time":%q}]}`, c.charged)
+		h := newHub(t)
+		h.send(KindVisit, []byte(text))
+		if e := tcm.ReadEncounter(h.node("Encounter", tcm.EncounterID("1", "2"))); e.End != c.end {
+			t.Errorf("charged %s: end %s, want %s", c.charged, e.End, c.end)
+		}
+	}
+}
+
 func TestSameContentMakesNoVersion(t *testing.T) {
 	h, doc := newHub(t), visits(t)[0]
 	m := h.message(KindVisit, doc)

@@ -12,7 +12,7 @@ type Encounter struct {
 	VisitNo          string
 	Status           string // planned | in-progress | finished | cancelled
 	Class            string // v3-ActCode; "" = AMB
-	Start            string // FHIR dateTime
+	Start, End       string // FHIR dateTimes; End may be "": still open, or not told
 	PatientID        string // resource id
 	PatientName      string
 	DoctorID         string // resource id, may be ""
@@ -46,6 +46,9 @@ func (e Encounter) Resources() []Resource {
 		ServiceProvider: orgRef(e.OrgCode, e.OrgName)}
 	if e.Start != "" {
 		out.Period = &r4.Period{Start: &e.Start}
+		if e.End != "" {
+			out.Period.End = &e.End
+		}
 	}
 	if e.DoctorID != "" {
 		out.Participant = []r4.EncounterParticipant{{Individual: ref("Practitioner", e.DoctorID, e.DoctorName)}}
@@ -77,7 +80,7 @@ func ReadEncounter(n fhir.Node) Encounter {
 	doctor := n.Path("participant", "individual")
 	e := Encounter{
 		OrgCode: n.Path("serviceProvider", "identifier", "value").Str(), OrgName: n.Path("serviceProvider", "display").Str(),
-		VisitNo: identified(n, Base+"/sid/visit/"), Status: n.Get("status").Str(), Start: n.Path("period", "start").Str(),
+		VisitNo: identified(n, Base+"/sid/visit/"), Status: n.Get("status").Str(), Start: n.Path("period", "start").Str(), End: n.Path("period", "end").Str(),
 		PatientID: refID(n.Get("subject"), "Patient"), PatientName: n.Path("subject", "display").Str(),
 		DoctorID: refID(doctor, "Practitioner"), DoctorName: doctor.Get("display").Str(),
 	}
