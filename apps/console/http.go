@@ -177,6 +177,9 @@ func (c *Console) fail(g *gin.Context, err error) {
 	msg := "系统内部错误，请把请求编号告诉管理员"
 	if errors.As(err, &f) && kind != fault.Internal {
 		msg = f.Msg
+		if is := fault.IssuesOf(err); len(is) > 0 && is[0].Text != "" {
+			msg = is[0].Text
+		}
 	}
 	if kind == fault.Internal || kind == fault.Unavailable {
 		c.Log.ErrorContext(g, "console request", "path", g.FullPath(), "error", err)

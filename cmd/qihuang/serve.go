@@ -206,7 +206,7 @@ func (h *hub) mountFHIR(r *gin.Engine, metrics *server.Metrics, tracer oteltrace
 		h.log.Warn("exports of an earlier run cannot go on", "error", err)
 	}
 	s.Mount(r)
-	r.NoRoute(func(c *gin.Context) { s.Unknown(c) })
+	answerUnknown(r, s)
 	r.GET("/openapi.json", openAPI(s))
 	return nil
 }
