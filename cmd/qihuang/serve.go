@@ -169,7 +169,7 @@ func (h *hub) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return compress(r), nil
+	return compress(answerHead(r)), nil
 }
 
 func (h *hub) mountFHIR(r *gin.Engine, metrics *server.Metrics, tracer oteltrace.Tracer) error {

@@ -26,6 +26,19 @@ func answerUnknown(r *gin.Engine, s *server.Server) {
 	})
 }
 
+// answerHead lets HEAD be what GET is without the body, as load balancers and
+// link checkers expect of every address; the FHIR server has its own way.
+func answerHead(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead && !strings.HasPrefix(r.URL.Path, "/fhir/") {
+			get := *r // the server leaves out the body by the request it knows
+			get.Method = http.MethodGet
+			r = &get
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // refuseAddress answers browsers with a sentence and programs with JSON.
 func refuseAddress(c *gin.Context, status int, kind fault.Kind, text string) {
 	if strings.Contains(c.GetHeader("Accept"), "text/html") {

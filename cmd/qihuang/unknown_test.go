@@ -35,3 +35,22 @@ func TestUnknownAddressesAreExplained(t *testing.T) {
 		}
 	}
 }
+
+func TestHeadIsGetWithoutBody(t *testing.T) {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	answerUnknown(r, &server.Server{})
+	r.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "alive") })
+	ts := httptest.NewServer(answerHead(r))
+	defer ts.Close()
+	for path, want := range map[string]int{"/healthz": 200, "/nothing": 404} {
+		res, err := http.Head(ts.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want || res.ContentLength <= 0 {
+			t.Errorf("HEAD %s: %d, length %d", path, res.StatusCode, res.ContentLength)
+		}
+	}
+}
