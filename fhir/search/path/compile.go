@@ -133,7 +133,7 @@ func (c *compiler) member(states []state, name string) ([]state, bool) {
 			return nil, false
 		}
 		el := s.typ.Element(name)
-		if el == nil {
+		if el == nil || s.typ.Kind == definitions.Primitive && !s.beside() {
 			return nil, false
 		}
 		if el.Content != nil {
@@ -154,6 +154,18 @@ func (c *compiler) member(states []state, name string) ([]state, bool) {
 		}
 	}
 	return out, true
+}
+
+// beside turns from a primitive to the member `_name` beside it, which holds its
+// id and extensions; false where a condition was put on the primitive.
+func (s *state) beside() bool {
+	n := len(s.steps) - 1
+	if n < 0 || len(s.steps[n].filter) > 0 {
+		return false
+	}
+	s.steps = slices.Clone(s.steps)
+	s.steps[n].key = "_" + s.steps[n].key
+	return true
 }
 
 func (s state) to(key string, index int, el *definitions.Element, t *definitions.Type) state {

@@ -23,6 +23,40 @@ func load(t testing.TB) *definitions.Model {
 	return m
 }
 
+// TestExtensionsOfPrimitives reaches what stands in the member beside a value.
+func TestExtensionsOfPrimitives(t *testing.T) {
+	m := load(t)
+	tree, err := fhir.Parse([]byte(`{"resourceType":"Patient","birthDate":"1970","_birthDate":{"id":"b","extension":[{"url":"http://a","valueCode":"x"},{"url":"http://b","valueCode":"y"}]},
+		"name":[{"given":["A","B"],"_given":[null,{"extension":[{"url":"http://a","valueCode":"z"}]}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for expression, want := range map[string]string{
+		"Patient.birthDate.extension('http://a').value":             "x",
+		"Patient.birthDate.extension.where(url = 'http://b').value": "y",
+		"Patient.birthDate.id":                                      "b",
+		"Patient.name.given.extension('http://a').value":            "z",
+		"Patient.name.given[1].extension('http://a').value":         "z",
+		"Patient.name.given[0].extension('http://a').value":         "",
+		"(Patient.birthDate.extension('http://b').value as code)":   "y",
+		"Patient.birthDate.extension('http://a').value.ofType(uri)": "",
+	} {
+		paths, ok := path.Compile(m, "Patient", expression)
+		if !ok {
+			t.Errorf("%s refused", expression)
+		}
+		var got []string
+		for _, p := range paths {
+			for _, n := range p.Append(nil, tree.Root(), tree.Root()) {
+				got = append(got, n.Str())
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %q", expression, got, want)
+		}
+	}
+}
+
 // TestAgreesWithFHIRPath compares both ways for every search parameter on the
 // official examples and a Synthea patient.
 func TestAgreesWithFHIRPath(t *testing.T) {
