@@ -12,9 +12,10 @@ import (
 )
 
 // seedGuide puts the indicators, everything of the guide (profiles,
-// terminology, forms, rules, search parameters, roles) and the subscription
-// topics into the repository, so that clients find them by search. What is there already is left alone;
-// what a newer release changes makes a new version.
+// terminology, forms, rules, search parameters, roles) and the topics and search
+// parameters of subscriptions into the repository, so that clients find them by
+// search. What is there already is left alone; what a newer release changes
+// makes a new version.
 func (h *hub) seedGuide(ctx context.Context) error {
 	tx := &store.Transaction{ID: "guide-" + version + "-" + h.clock.Now().Format("20060102T150405.000"), Actor: "guide", Time: h.clock.Now()}
 	add := func(b []byte) error {
@@ -33,13 +34,15 @@ func (h *hub) seedGuide(ctx context.Context) error {
 			}
 		}
 	}
-	topics, err := subscribe.Shipped()
-	if err != nil {
-		return err
-	}
-	for _, b := range topics {
-		if err := add(b); err != nil {
+	for _, list := range []func() ([][]byte, error){subscribe.Shipped, subscribe.Parameters} {
+		resources, err := list()
+		if err != nil {
 			return err
+		}
+		for _, b := range resources {
+			if err := add(b); err != nil {
+				return err
+			}
 		}
 	}
 	if _, err := h.store.Commit(ctx, tx); err != nil && ctx.Err() == nil {

@@ -193,7 +193,7 @@ func (h *hub) mountFHIR(r *gin.Engine, metrics *server.Metrics, tracer oteltrace
 	if err != nil {
 		return err
 	}
-	s, err := server.New(cfg, server.Parts{Store: h.store, Model: h.model, Search: h.search, XML: xmlCodec{h.model}, Operations: ops,
+	s, err := server.New(cfg, server.Parts{Store: h.store, Model: h.model, Search: h.search, XML: xmlCodec{h.model}, Operations: ops, Extensions: h.subscriptions.Extensions,
 		Validator: h.subscriptions.Checker(viewPolicy{h.policy(""), h.sink}), Patcher: patch.New(h.paths),
 		Clock: h.clock, Log: h.log, Metrics: metrics, Tracer: tracer})
 	if err != nil {

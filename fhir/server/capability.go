@@ -54,9 +54,13 @@ func (s *Server) capabilities(ctx context.Context, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	var more []Extension
+	if s.parts.Extensions != nil {
+		more = s.parts.Extensions(r.Base)
+	}
 	rest := s.rest
-	if len(added) > 0 {
-		rest = s.restPart(added)
+	if len(added)+len(more) > 0 {
+		rest = s.restPart(added, more)
 	}
 	b = append(b, rest...)
 	b = append(b, `]}`...)
@@ -80,15 +84,46 @@ func (s *Server) added(ctx context.Context, r *Request) ([]*definitions.SearchPa
 	return e.Added(snap.Index()), nil
 }
 
+// Extension is one of the CapabilityStatement.
+type Extension struct {
+	On    string // the resource type of rest.resource, "" = rest itself
+	URL   string
+	Value string // member name: valueUri, valueCanonical …
+	Text  string
+}
+
+// extensionPart writes those on one place as the first member of an object.
+func extensionPart(b []byte, on string, all []Extension) []byte {
+	n := 0
+	for _, x := range all {
+		if x.On != on {
+			continue
+		}
+		if n++; n == 1 {
+			b = append(b, `"extension":[`...)
+		} else {
+			b = append(b, ',')
+		}
+		b = fhir.AppendString(append(b, `{"url":`...), x.URL)
+		b = fhir.AppendString(append(b, `,"`+x.Value+`":`...), x.Text)
+		b = append(b, '}')
+	}
+	if n > 0 {
+		b = append(b, `],`...)
+	}
+	return b
+}
+
 // restPart builds rest[0] of the CapabilityStatement, with search parameters
-// beyond those of the definitions.
-func (s *Server) restPart(added []*definitions.SearchParameter) []byte {
-	b := []byte(`{"mode":"server","documentation":"Chinese by default; Accept-Language: en for English.","security":{"cors":true},"resource":[`)
+// beyond those of the definitions and with extensions.
+func (s *Server) restPart(added []*definitions.SearchParameter, more []Extension) []byte {
+	b := extensionPart([]byte{'{'}, "", more)
+	b = append(b, `"mode":"server","documentation":"Chinese by default; Accept-Language: en for English.","security":{"cors":true},"resource":[`...)
 	for i, typ := range s.parts.Model.Resources() {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = s.resourcePart(b, typ, added)
+		b = s.resourcePart(b, typ, added, more)
 	}
 	b = append(b, `],"interaction":[`...)
 	codes := []string{"transaction", "batch", "history-system"}
@@ -111,8 +146,8 @@ func (s *Server) restPart(added []*definitions.SearchParameter) []byte {
 }
 
 // resourcePart builds rest.resource of one type.
-func (s *Server) resourcePart(b []byte, typ string, added []*definitions.SearchParameter) []byte {
-	b = append(b, `{"type":"`+typ+`","profile":"http://hl7.org/fhir/StructureDefinition/`+typ+`","interaction":[`...)
+func (s *Server) resourcePart(b []byte, typ string, added []*definitions.SearchParameter, more []Extension) []byte {
+	b = append(extensionPart(append(b, '{'), typ, more), `"type":"`+typ+`","profile":"http://hl7.org/fhir/StructureDefinition/`+typ+`","interaction":[`...)
 	b = appendCodes(b, s.typeInteractions())
 	b = append(b, `],"versioning":"versioned-update","readHistory":true,"updateCreate":true,"conditionalCreate":true,`...)
 	b = append(b, `"conditionalRead":"full-support","conditionalUpdate":true,"conditionalDelete":"`...)

@@ -52,6 +52,9 @@ type Parts struct {
 	Patcher    store.Patcher // judges PATCH before it is stored; nil = the store alone applies it
 	XML        XML
 	Operations []Operation
+	// Extensions are what the CapabilityStatement says beyond its elements, for
+	// the base address that a client used; nil = nothing.
+	Extensions func(base string) []Extension
 	Clock      clock.Clock   // default: the system's
 	Log        *slog.Logger  // default: slog.Default
 	Metrics    *Metrics      // nil = not measured
@@ -112,7 +115,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	limits := jobs.Default()
 	limits.Workers = cfg.Jobs
 	s.jobs = jobs.New(limits, s.clock, parts.NewID)
-	s.rest = s.restPart(nil)
+	s.rest = s.restPart(nil, nil)
 	return s, nil
 }
 

@@ -27,6 +27,17 @@ func (s *Service) Operations() []server.Operation {
 	}
 }
 
+// Extensions tell in the CapabilityStatement where the WebSocket door is and
+// which topics there are.
+func (s *Service) Extensions(base string) []server.Extension {
+	out := []server.Extension{{URL: "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket", Value: "valueUri", Text: s.socketURL(base)}}
+	for _, t := range s.Topics() {
+		out = append(out, server.Extension{On: "Subscription", Value: "valueCanonical", Text: t.URL,
+			URL: "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/capabilitystatement-subscriptiontopic-canonical"})
+	}
+	return out
+}
+
 // params reads the parameters of the query and of a Parameters body.
 func params(r *server.Request) (url.Values, error) {
 	q := url.Values{}

@@ -94,7 +94,8 @@ func newRig(t *testing.T) *rig {
 	r.end = ep.URL
 	r.start()
 	t.Cleanup(func() { r.halt() })
-	s, err := server.New(server.Default(), server.Parts{Store: st, Model: m, Search: se, Log: r.parts.Log, Validator: validator{r}, Operations: delegate{r}.operations()})
+	s, err := server.New(server.Default(), server.Parts{Store: st, Model: m, Search: se, Log: r.parts.Log, Validator: validator{r}, Operations: delegate{r}.operations(),
+		Extensions: func(base string) []server.Extension { return r.current.Extensions(base) }})
 	if err != nil {
 		t.Fatal(err)
 	}
