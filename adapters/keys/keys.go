@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/adapters/hl7v2"
+	"github.com/qihuang-health/qihuang/adapters/soap"
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/internal/charset"
 	"github.com/qihuang-health/qihuang/internal/xmlread"
@@ -198,32 +199,57 @@ func (f *finder) resource(n fhir.Node, depth int) {
 	}
 }
 
+// xml looks at a document; one that is none for a strict reader, because its
+// sender escapes nothing, is read as the SOAP door reads it.
 func (f *finder) xml(body []byte, depth int) {
-	doc, err := xmlread.Parse(body, xmlread.Default())
+	if depth > maxDepth {
+		return
+	}
+	if doc, err := xmlread.Parse(body, xmlread.Default()); err == nil {
+		f.element(doc.Root, "", depth)
+		return
+	}
+	text, _, err := charset.Decode(body, "")
 	if err != nil {
 		return
 	}
-	f.element(doc.Root, "", depth)
+	if root, err := soap.ParseXML(text); err == nil {
+		f.unescaped(root, "", depth)
+	}
 }
 
 func (f *finder) element(e *xmlread.Element, parent string, depth int) {
 	if depth > maxDepth || len(f.found) >= maxKeys {
 		return
 	}
-	text := strings.TrimSpace(e.Text)
-	switch {
-	case len(e.Children) == 0 && strings.HasPrefix(text, "<"): // a document in a document
-		f.xml([]byte(text), depth+10)
-	case len(e.Children) == 0 && strings.HasPrefix(text, "{"):
-		f.json([]byte(text))
-	case text != "":
-		f.named(parent, e.Name.Local, text)
-	}
+	f.text(parent, e.Name.Local, e.Text, len(e.Children) == 0, depth)
 	for _, a := range e.Attrs {
 		f.named(e.Name.Local, a.Local, a.Value)
 	}
 	for _, c := range e.Children {
 		f.element(c, e.Name.Local, depth+1)
+	}
+}
+
+func (f *finder) unescaped(e *soap.Element, parent string, depth int) {
+	if depth > maxDepth || len(f.found) >= maxKeys {
+		return
+	}
+	f.text(parent, e.Name, e.Text, len(e.Children) == 0, depth)
+	for _, c := range e.Children {
+		f.unescaped(c, e.Name, depth+1)
+	}
+}
+
+// text adds an element's value, or looks into it if it is a document itself.
+func (f *finder) text(parent, name, text string, leaf bool, depth int) {
+	switch text = strings.TrimSpace(text); {
+	case leaf && strings.HasPrefix(text, "<"):
+		f.xml([]byte(text), depth+10)
+	case leaf && strings.HasPrefix(text, "{"):
+		f.json([]byte(text))
+	case text != "":
+		f.named(parent, name, text)
 	}
 }
 
