@@ -48,5 +48,6 @@ func rootCmd() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.AddCommand(commands()...)
+	speakChinese(root)
 	return root
 }
