@@ -48,5 +48,5 @@ func (h *hub) documentOperations(ops []server.Operation) ([]server.Operation, er
 func (h *hub) mountCDA(r gin.IRouter) {
 	cfg := intake.Default()
 	intake.New(cfg, intake.Parts{Mapper: h.documents.mapper, Inbound: h.inbound, Letters: h.letters, IDs: pipeline.NewIDs(h.clock), Clock: h.clock, Log: h.log}).Mount(r)
-	h.inbound.Handle(intake.Kind, intake.NewSink(h.documents.mapper, checked.New(h.store, h.policy(cfg.Source)), h.search))
+	h.inbound.Handle(intake.Kind, intake.NewSink(h.documents.mapper, h.sinkStore(cfg.Source), h.search))
 }

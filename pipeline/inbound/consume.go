@@ -75,7 +75,7 @@ func worker(key []byte, n int) int {
 }
 
 func (q *Queue) commitLoop(ctx context.Context, claim claim, partition int, p *progress) {
-	tick := time.NewTicker(commitEvery)
+	tick := time.NewTicker(q.commitEvery)
 	defer tick.Stop()
 	for {
 		select {

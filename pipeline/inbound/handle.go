@@ -58,7 +58,10 @@ func (q *Queue) handle(ctx context.Context, r *kafka.Record) error {
 		}
 	}
 	before, _ := strconv.Atoi(replay)
-	if q.held(m.Source) || replay == "" && q.letters.Waiting(m.Key) {
+	if waiting := replay == "" && q.letters.Waiting(m.Key); waiting || q.held(m.Source) {
+		if d, err := q.letters.Get(ctx, m.ID); waiting && err == nil && d.Parked() {
+			return nil // read again after a crash: it is there already
+		}
 		return q.park(ctx, m, before, q.clock.Now(), "来源已暂停，或同一患者的前一条消息在等待")
 	}
 	attempts, err := q.try(trace.WithRun(ctx, r.Header(headRun)), m)

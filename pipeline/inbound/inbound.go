@@ -64,6 +64,7 @@ type Watcher interface {
 type Queue struct {
 	cfg      Config
 	cluster  *kafka.Cluster
+	topic    string // full name of the topic
 	producer appender
 	letters  Letters
 	seen     *seen
@@ -73,6 +74,8 @@ type Queue struct {
 	watch    []Watcher
 	held     func(source string) bool
 	wake     chan struct{} // parked messages may go on
+
+	commitEvery time.Duration
 
 	mu    sync.RWMutex
 	sinks map[string]pipeline.Sink
@@ -97,13 +100,13 @@ func Open(ctx context.Context, cfg Config, cluster *kafka.Cluster, letters Lette
 		return nil, err
 	}
 	q := newQueue(cfg, p, letters, s, c, logger)
-	q.cluster = cluster
+	q.cluster, q.topic = cluster, cluster.Topic(kafka.Inbound)
 	return q, nil
 }
 
 func newQueue(cfg Config, p appender, letters Letters, s *seen, c clock.Clock, logger *slog.Logger) *Queue {
 	return &Queue{cfg: cfg, producer: p, letters: letters, seen: s, clock: c, logger: logger, board: newBoard(cfg.Recent),
-		held: func(string) bool { return false }, wake: make(chan struct{}, 1), sinks: map[string]pipeline.Sink{}}
+		held: func(string) bool { return false }, wake: make(chan struct{}, 1), commitEvery: commitEvery, sinks: map[string]pipeline.Sink{}}
 }
 
 // Watch names who is told of every message's fate. Before Run.
@@ -152,7 +155,7 @@ func (q *Queue) append(ctx context.Context, r kafka.Record, m *pipeline.Message)
 		q.board.drop(m.ID)
 		return pipeline.Position{}, fmt.Errorf("message %s: %w", m.ID, err)
 	}
-	return pipeline.Position{Topic: q.cluster.Topic(kafka.Inbound), Partition: partition, Offset: offset}, nil
+	return pipeline.Position{Topic: q.topic, Partition: partition, Offset: offset}, nil
 }
 
 const (
