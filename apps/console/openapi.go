@@ -1,5 +1,7 @@
 package console
 
+import "maps"
+
 // OpenAPI returns the OpenAPI 3.1 path items of the console API.
 func OpenAPI() map[string]any {
 	response := func(text string, schema map[string]any) map[string]any {
@@ -10,7 +12,7 @@ func OpenAPI() map[string]any {
 	failed := response("没有这条消息", map[string]any{"type": "object", "properties": map[string]any{"error": text, "message": text}})
 	item := map[string]any{"type": "object", "required": []string{"id", "source", "time", "reason", "location"}, "properties": map[string]any{
 		"id": text, "source": text, "kind": text, "time": map[string]any{"type": "string", "format": "date-time"}, "reason": text, "location": text, "attempts": map[string]any{"type": "integer"}}}
-	return map[string]any{
+	paths := map[string]any{
 		"/api/dead-letters": map[string]any{"get": map[string]any{"summary": "待修复消息，最新在前",
 			"parameters": []any{map[string]any{"name": "limit", "in": "query", "schema": map[string]any{"type": "integer", "minimum": 0, "maximum": 10000, "default": 100}}},
 			"responses": map[string]any{"200": response("列表", map[string]any{"type": "object", "required": []string{"total", "items"}, "properties": map[string]any{
@@ -23,4 +25,6 @@ func OpenAPI() map[string]any {
 		"/api/charts/{name}": map[string]any{"get": map[string]any{"summary": "首页图表数据", "parameters": []any{map[string]any{"name": "name", "in": "path", "required": true,
 			"schema": map[string]any{"enum": []string{"visits", "prescriptions", "diseases", "syndromes"}}}}, "responses": map[string]any{"200": response("数据", map[string]any{"type": "object"})}}},
 	}
+	maps.Copy(paths, flowPaths())
+	return paths
 }

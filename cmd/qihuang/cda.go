@@ -10,7 +10,6 @@ import (
 	"github.com/qihuang-health/qihuang/adapters/cda/intake"
 	"github.com/qihuang-health/qihuang/adapters/cda/rest"
 	"github.com/qihuang-health/qihuang/fhir/server"
-	"github.com/qihuang-health/qihuang/fhir/store/checked"
 	"github.com/qihuang-health/qihuang/pipeline"
 )
 

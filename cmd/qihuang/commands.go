@@ -19,6 +19,8 @@ func commands() []*cobra.Command {
 		exportCmd(),
 		convertCmd(),
 		validateCmd(),
+		sourceCmd(),
+		replayCmd(),
 		cdaCmd(),
 		conformanceCmd(),
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/adapters/cda/intake"
 	"github.com/qihuang-health/qihuang/adapters/his"
+	"github.com/qihuang-health/qihuang/adapters/ingest"
 	"github.com/qihuang-health/qihuang/apps/console"
 	"github.com/qihuang-health/qihuang/fhir/openapi"
 	"github.com/qihuang-health/qihuang/fhir/server"
@@ -21,6 +22,7 @@ func openAPI(s *server.Server) gin.HandlerFunc {
 		b.AddPaths(his.OpenAPI())
 		b.AddPaths(intake.OpenAPI())
 		b.AddPaths(console.OpenAPI())
+		b.AddPaths(ingest.OpenAPI())
 		ok := func(text string) map[string]openapi.Response {
 			return map[string]openapi.Response{"200": {Description: text}}
 		}
