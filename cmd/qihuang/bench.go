@@ -33,6 +33,7 @@ type figure struct {
 
 func benchCmd() *cobra.Command {
 	var offset, resources int
+	var heavy bool
 	var seconds float64
 	var full, warehouse bool
 	var visits int
@@ -47,7 +48,7 @@ func benchCmd() *cobra.Command {
 				return err
 			}
 			defer os.RemoveAll(dir)
-			b := &bench{ctx: cmd.Context(), dir: dir, offset: offset, span: time.Duration(seconds * float64(time.Second)), out: json.NewEncoder(cmd.OutOrStdout()), errs: cmd.ErrOrStderr(),
+			b := &bench{ctx: cmd.Context(), dir: dir, offset: offset, heavy: heavy, span: time.Duration(seconds * float64(time.Second)), out: json.NewEncoder(cmd.OutOrStdout()), errs: cmd.ErrOrStderr(),
 				client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}}
 			if full {
 				b.volume = resources
@@ -59,6 +60,7 @@ func benchCmd() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&offset, "port-offset", 20000, "临时数据中心的端口偏移")
+	cmd.Flags().BoolVar(&heavy, "heavy", false, "也测几分钟的项目：一百万行 CSV、五百万条消息里查找")
 	cmd.Flags().Float64Var(&seconds, "seconds", 5, "每项测量的秒数")
 	cmd.Flags().BoolVar(&full, "full", false, "另装入大量生成的资源：导入速度、磁盘、计数、规模增长（约十分钟，约 12 GB 磁盘）")
 	cmd.Flags().BoolVar(&warehouse, "warehouse", false, "只测数据仓库：视图、新鲜度、重查询对诊间的影响")
@@ -72,6 +74,7 @@ type bench struct {
 	ctx    context.Context
 	dir    string
 	offset int
+	heavy  bool // also the steps that take minutes
 	span   time.Duration
 	out    *json.Encoder
 	client *http.Client
@@ -97,7 +100,15 @@ func (b *bench) start() (time.Duration, error) {
 		return 0, err
 	}
 	defer log.Close()
-	b.cmd = exec.Command(self, "serve", "--data", filepath.Join(b.dir, "data"), "--port-offset", strconv.Itoa(b.offset))
+	args := []string{"serve", "--data", filepath.Join(b.dir, "data"), "--port-offset", strconv.Itoa(b.offset)}
+	if b.heavy {
+		file, err := b.heavyConfig()
+		if err != nil {
+			return 0, err
+		}
+		args = append(args, "--config", file)
+	}
+	b.cmd = exec.Command(self, args...)
 	b.cmd.Stdout, b.cmd.Stderr = log, log
 	begin := time.Now()
 	if err := b.cmd.Start(); err != nil {
@@ -139,7 +150,11 @@ func (b *bench) run() error {
 		return err
 	}
 	defer func() { b.stop() }()
-	for _, step := range []func() error{b.bundles, b.creates, b.reads, b.huge, b.documents, b.soap, b.disk, b.grow, b.idle} {
+	steps := []func() error{b.bundles, b.creates, b.reads, b.huge, b.documents, b.soap, b.disk, b.grow, b.idle, b.mllp}
+	if b.heavy {
+		steps = append(steps, b.bigFile, b.search)
+	}
+	for _, step := range steps {
 		if b.ctx.Err() != nil {
 			return b.ctx.Err()
 		}

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/qihuang-health/qihuang/internal/clock"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/pipeline"
@@ -143,25 +141,6 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-// Generate fills a journal with n messages of distinct patients and visits, as
-// `qihuang bench --heavy` does.
-func generate(tb testing.TB, j *Journal, n int) {
-	b := j.db.NewBatch()
-	base := time.Now().Add(-24 * time.Hour)
-	for i := range n {
-		m := message(pipeline.IDFloor(base.Add(time.Duration(i)*time.Millisecond)), fmt.Sprint("s", i%20), fmt.Sprintf("p%d 患者%d v%d r%d", i%500_000, i%500_000, i, i))
-		if err := j.note(b, m, kafka.Inbound, &kafka.Record{Offset: int64(i)}); err != nil {
-			tb.Fatal(err)
-		}
-		if b.Len() > 4<<20 || i == n-1 {
-			if err := b.Commit(pebble.NoSync); err != nil {
-				tb.Fatal(err)
-			}
-			b = j.db.NewBatch()
-		}
-	}
-}
-
 // BenchmarkSearch looks for business keys among many messages;
 // QIHUANG_HEAVY=1 makes them five million.
 func BenchmarkSearch(b *testing.B) {
@@ -174,8 +153,10 @@ func BenchmarkSearch(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer j.Close()
-	generate(b, j, n)
-	for _, q := range []Query{{Key: "患者77"}, {Key: "v123456"}, {Key: "患者7"}, {Source: "s3"}, {Source: "s3", State: inbound.Done}} {
+	if err := j.Generate(n); err != nil {
+		b.Fatal(err)
+	}
+	for _, q := range []Query{{Key: "患者77"}, {Key: "v123456"}, {Key: "患者7"}, {Source: "source-3"}, {Source: "source-3", State: inbound.Done}} {
 		q.Limit = 50
 		b.Run(fmt.Sprintf("%+v", q), func(b *testing.B) {
 			for b.Loop() {

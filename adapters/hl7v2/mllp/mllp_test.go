@@ -319,3 +319,20 @@ func BenchmarkOneConnection(b *testing.B) {
 		}
 	}
 }
+
+// TestWrongClock: a sender three years ahead is told so, and its message kept;
+// one three years behind is taken.
+func TestWrongClock(t *testing.T) {
+	for years, code := range map[int]string{3: "AR", -3: "AA"} {
+		q, addr, _ := start(t, nil)
+		p := dial(t, addr)
+		stamp := time.Now().AddDate(years, 0, 0).Format("20060102150405")
+		p.send(wrap([]byte("MSH|^~\\&|HIS|37|HUB|TCM|" + stamp + "||ADT^A04^ADT_A01|1|P|2.5.1\rPID|1||1\r")))
+		if a := p.ack(); a == nil || a.Get("MSA-1") != code {
+			t.Errorf("%d years: %+v", years, a)
+		}
+		if m, n := q.counts(); m+n != 1 || (n == 1) != (years > 0) {
+			t.Errorf("%d years: %d messages, %d letters", years, m, n)
+		}
+	}
+}

@@ -123,6 +123,10 @@ func (s *session) identify(m *pipeline.Message, msg *hl7v2.Message) error {
 	if msg.Get("MSH-10") == "" {
 		return required("MSH-10", "消息控制编号")
 	}
+	if ahead(msg.Get("MSH-7"), m.Received) {
+		return fault.New(fault.Invalid, "MSH-7 在将来").With(fault.Issue{Severity: "error", Code: "value", Key: "clock",
+			Text: "消息时间 MSH-7 比本平台晚一天以上，对方系统的时钟可能不对", Expression: "MSH-7", Hint: "请校准发送方时钟后重发"})
+	}
 	m.Headers["type"] = code + "^" + event
 	m.Headers["control"] = msg.Get("MSH-10")
 	patient := msg.Get("PID-3")
@@ -131,6 +135,16 @@ func (s *session) identify(m *pipeline.Message, msg *hl7v2.Message) error {
 	}
 	m.Key += "|" + msg.Get("MSH-4") + "|" + patient
 	return nil
+}
+
+// ahead reports a message time more than a day after now: a sender whose clock is
+// wrong would put its data before everybody else's. Old times are no fault.
+func ahead(stamp string, now time.Time) bool {
+	if len(stamp) < 8 {
+		return false
+	}
+	t, err := time.Parse("20060102", stamp[:8])
+	return err == nil && t.After(now.Add(48*time.Hour)) // whatever the zone
 }
 
 func required(path, what string) error {
