@@ -46,6 +46,6 @@ func (h *hub) documentOperations(ops []server.Operation) ([]server.Operation, er
 // mountCDA adds the door for shared documents and names the sink of its messages.
 func (h *hub) mountCDA(r gin.IRouter) {
 	cfg := intake.Default()
-	intake.New(cfg, intake.Parts{Mapper: h.documents.mapper, Inbound: h.inbound, Letters: h.letters, IDs: pipeline.NewIDs(h.clock), Clock: h.clock, Log: h.log}).Mount(r)
+	intake.New(cfg, intake.Parts{Mapper: h.documents.mapper, Inbound: h.desk, Letters: h.desk.Letters(), IDs: pipeline.NewIDs(h.clock), Clock: h.clock, Log: h.log}).Mount(r)
 	h.inbound.Handle(intake.Kind, intake.NewSink(h.documents.mapper, h.sinkStore(cfg.Source), h.search))
 }

@@ -29,6 +29,12 @@ type hub struct {
 
 func start(t testing.TB, dir string, sink pipeline.Sink) *hub {
 	t.Helper()
+	return startHeld(t, dir, sink, func(*Queue) {})
+}
+
+// startHeld starts a queue that edit has seen before it runs.
+func startHeld(t testing.TB, dir string, sink pipeline.Sink, edit func(*Queue)) *hub {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	cfg := kafka.Default(filepath.Join(dir, "kafka"))
 	cfg.Port = 0
@@ -46,6 +52,7 @@ func start(t testing.TB, dir string, sink pipeline.Sink) *hub {
 	queue, err := Open(ctx, Default(filepath.Join(dir, "inbound")), cluster, letters, clock.System{}, log)
 	must(err)
 	queue.Handle("test", sink)
+	edit(queue)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := letters.Run(ctx); err != nil {
