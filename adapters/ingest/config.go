@@ -5,22 +5,30 @@
 // and kept.
 package ingest
 
-import "github.com/qihuang-health/qihuang/internal/fault"
+import (
+	"time"
+
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
 
 // Config of one source that pushes over HTTP or SOAP.
 type Config struct {
-	MaxBody int64  `yaml:"maxMB"` // of one request, MB
-	Check   bool   `yaml:"check"` // try the map before the answer: the sender is told what it would refuse
-	Token   string `yaml:"token"` // the sender's Authorization: Bearer …; "" = none asked for
+	MaxBody int64         `yaml:"maxMB"` // of one request, MB
+	Stall   time.Duration `yaml:"stall"` // a sender that says nothing for so long inside a request is given up
+	Check   bool          `yaml:"check"` // try the map before the answer: the sender is told what it would refuse
+	Token   string        `yaml:"token"` // the sender's Authorization: Bearer …; "" = none asked for
 }
 
 // Default takes requests up to 50 MB and checks them.
-func Default() Config { return Config{MaxBody: 50, Check: true} }
+func Default() Config { return Config{MaxBody: 50, Stall: 30 * time.Second, Check: true} }
 
 // Validate tells what is wrong with c, nil if nothing.
 func (c Config) Validate() error {
 	if c.MaxBody < 1 || c.MaxBody > 60 {
 		return fault.New(fault.Invalid, "maxMB 应为 1 到 60，现为 %d", c.MaxBody)
+	}
+	if c.Stall < 100*time.Millisecond {
+		return fault.New(fault.Invalid, "stall 至少 100ms，现为 %s", c.Stall)
 	}
 	return nil
 }

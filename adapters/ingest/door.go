@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -117,7 +118,7 @@ func (d *Door) post(c *gin.Context) {
 
 // message reads a request. What cannot be read is kept, and an error.
 func (d *Door) message(c *gin.Context, s *Source) (*pipeline.Message, error) {
-	body, err := read(c, s.MaxBody<<20)
+	body, err := read(c, s.Config)
 	contentType, set := declared(c)
 	m := s.Intake.Message("", "", contentType, set, body)
 	m.Headers["path"], m.Headers["remote"] = c.Request.URL.Path, c.ClientIP()
@@ -193,10 +194,29 @@ func wellFormed(m *pipeline.Message) error {
 	return nil
 }
 
-// read reads a body of at most limit bytes; of a larger one the beginning, with
-// fault.TooCostly.
-func read(c *gin.Context, limit int64) ([]byte, error) {
-	b, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, limit))
+// patient reads a body from a sender that must not fall silent for long.
+type patient struct {
+	io.ReadCloser
+	control *http.ResponseController
+	stall   time.Duration
+}
+
+// Read implements io.Reader.
+func (p patient) Read(b []byte) (int, error) {
+	_ = p.control.SetReadDeadline(time.Now().Add(p.stall)) // servers of tests may not know deadlines
+	return p.ReadCloser.Read(b)
+}
+
+// read reads a body of at most the configured size; of a larger one the
+// beginning, with fault.TooCostly.
+func read(c *gin.Context, cfg Config) ([]byte, error) {
+	limit, control := cfg.MaxBody<<20, http.NewResponseController(c.Writer)
+	b, err := io.ReadAll(http.MaxBytesReader(c.Writer, patient{c.Request.Body, control, cfg.Stall}, limit))
+	if err == nil {
+		_ = control.SetReadDeadline(time.Time{})
+	} else {
+		c.Header("Connection", "close") // the rest of the body is not waited for
+	}
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		words := "消息超过 " + strconv.FormatInt(limit>>20, 10) + " MB"

@@ -2,7 +2,9 @@ package ingest
 
 import (
 	"context"
+	"io"
 	"log/slog"
+	"net"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -193,5 +195,33 @@ func TestWSDL(t *testing.T) {
 	r.ServeHTTP(w, httptest.NewRequest("GET", "/soap/county?wsdl", nil))
 	if w.Code != 200 || !strings.Contains(w.Body.String(), "/soap/county") {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestAHangingSender: half a request, then silence: the sender is given up, what
+// came is kept.
+func TestAHangingSender(t *testing.T) {
+	cfg := Default()
+	cfg.Stall = 200 * time.Millisecond
+	h, r := start(t, cfg, nil)
+	srv := httptest.NewServer(r)
+	defer srv.Close()
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "POST /ingest/county HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"half\":"); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	answer := make([]byte, 12)
+	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "HTTP/1.1 400" {
+		t.Errorf("answer %q, %v", answer, err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.letters) != 1 || string(h.letters[0].Message.Body) != `{"half":` || !strings.Contains(h.letters[0].Reason, "没有发完") {
+		t.Errorf("kept %+v", h.letters)
 	}
 }

@@ -25,7 +25,7 @@ func (d *Door) soap(c *gin.Context) {
 		soapFault(c, call, err)
 		return
 	}
-	body, err := read(c, s.MaxBody<<20)
+	body, err := read(c, s.Config)
 	contentType, set := declared(c)
 	raw := s.Intake.Message(source.KindXML, "", contentType, set, body)
 	raw.Headers["path"], raw.Headers["remote"] = c.Request.URL.Path, c.ClientIP()
