@@ -14,7 +14,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -85,9 +84,15 @@ func (s *Server) serve(c *gin.Context) {
 	s.parts.Metrics.observe(code, c.Writer.Status(), s.clock.Now().Sub(start))
 }
 
-// requestID returns the client's request id if it is fit to be logged.
+// requestID returns the client's request id if it is fit to be logged: up to 128
+// letters, digits and marks that ids are written with.
 func requestID(id string) string {
-	if !fhir.IsID(id) {
+	for _, c := range []byte(id) {
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && !strings.ContainsRune("-._~:/+=@", rune(c)) {
+			return ""
+		}
+	}
+	if len(id) > 128 {
 		return ""
 	}
 	return id

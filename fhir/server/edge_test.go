@@ -38,6 +38,11 @@ func TestEdge(t *testing.T) {
 	if vary := strings.Join(h.do("GET /Patient/p", "").Header.Values("Vary"), ", "); !strings.Contains(vary, "Accept-Language") {
 		t.Errorf("Vary: %s", vary)
 	}
+	for id, kept := range map[string]bool{"req_42": true, "a/b:c=1": true, "two words": false, strings.Repeat("x", 129): false} {
+		if got := h.do("GET /Patient/p", "", "X-Request-Id: "+id).Header.Get("X-Request-Id"); (got == id) != kept || got == "" {
+			t.Errorf("X-Request-Id %.20q: answered %.40q", id, got)
+		}
+	}
 	if a := h.do("OPTIONS /Patient/p", ""); a.StatusCode != http.StatusNoContent || !strings.Contains(a.Header.Get("Allow"), "PATCH") {
 		t.Errorf("OPTIONS: %d %s", a.StatusCode, a.Header.Get("Allow"))
 	}
