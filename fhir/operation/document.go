@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -37,7 +38,7 @@ func documentBundle(ctx context.Context, s *server.Server, r *server.Request) ([
 	}
 	defer snap.Close()
 	id := s.NewID()
-	out := server.NewDocument(id, "urn:uuid:"+id, s.Now())
+	out := bundle.NewDocument(id, "urn:uuid:"+id, s.Now())
 	queue, seen := []string{r.Type + "/" + r.Target.ID}, map[string]bool{}
 	for len(queue) > 0 {
 		ref := fhir.ParseReference(queue[0])

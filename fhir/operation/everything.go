@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/server"
@@ -51,12 +52,12 @@ type everythingRun struct {
 	parser fhir.Parser
 	seen   map[string]bool // Type/id written
 	refs   []string        // Type/id referred to
-	out    *server.Bundle
+	out    *bundle.Writer
 	w      io.Writer
 }
 
 func (e *everythingRun) write(ctx context.Context, w io.Writer) error {
-	e.w, e.out = w, server.NewBundle("searchset", e.s.NewID(), e.s.Now(), -1)
+	e.w, e.out = w, bundle.New("searchset", e.s.NewID(), e.s.Now(), -1)
 	if err := e.all(ctx); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -42,7 +43,7 @@ func runLastn(ctx context.Context, s *server.Server, r *server.Request) (*server
 		return nil, err
 	}
 	defer snap.Close()
-	out := server.NewBundle("searchset", s.NewID(), s.Now(), -1)
+	out := bundle.New("searchset", s.NewID(), s.Now(), -1)
 	counts := map[string]int{}
 	req := search.Request{Type: "Observation", Query: query.Encode()}
 	for {

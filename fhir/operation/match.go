@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/fhir/store"
@@ -88,7 +89,7 @@ func runMatch(ctx context.Context, s *server.Server, r *server.Request) (*server
 		floor = 1
 	}
 	found = slices.DeleteFunc(found, func(c candidate) bool { return c.score < floor })
-	out := server.NewBundle("searchset", s.NewID(), s.Now(), int64(len(found)))
+	out := bundle.New("searchset", s.NewID(), s.Now(), int64(len(found)))
 	for _, c := range found[:min(most, len(found))] {
 		out.Graded(r.Base, "Patient", c.id, c.json, c.score, c.grade())
 	}

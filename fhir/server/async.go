@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/jobs"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -91,7 +92,7 @@ func (s *Server) jobStatus(_ context.Context, r *Request) (*Reply, error) {
 	}
 	switch res := st.Result.(type) {
 	case entryReply:
-		w := NewBundle("batch-response", st.ID, st.Ended, -1)
+		w := bundle.New("batch-response", st.ID, st.Ended, -1)
 		res.write(w, r)
 		return ok(w.End()), nil
 	case AsyncResult:

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -57,7 +58,7 @@ func (s *Server) batch(ctx context.Context, r *Request, root fhir.Node) (*Reply,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	w := NewBundle("batch-response", s.parts.NewID(), s.clock.Now(), -1)
+	w := bundle.New("batch-response", s.parts.NewID(), s.clock.Now(), -1)
 	offset := int64(0)
 	for i := range replies {
 		offset = max(offset, replies[i].offset)
@@ -132,32 +133,32 @@ func (a *appender) Write(p []byte) (int, error) {
 }
 
 // write writes the entry of the response.
-func (e *entryReply) write(w *Bundle, r *Request) {
-	w.open()
+func (e *entryReply) write(w *bundle.Writer, r *Request) {
+	w.Open()
 	if e.err != nil {
 		err := timedOut(e.err)
-		w.response(outcome.Status(err))
-		w.outcome(outcome.Of(err, outcome.Options{English: r.English, RequestID: r.ID}))
-		w.shut()
-		w.shut()
+		w.Response(outcome.Status(err))
+		w.Outcome(outcome.Of(err, outcome.Options{English: r.English, RequestID: r.ID}))
+		w.Shut()
+		w.Shut()
 		return
 	}
 	isOutcome := r.Prefer.Return == "OperationOutcome" && e.rep.Version != nil
 	if e.body != nil && !isOutcome {
 		if v := e.rep.Version; v != nil {
-			w.fullURL(r.Base, v.Type, v.ID)
+			w.FullURL(r.Base, v.Type, v.ID)
 		}
-		w.resource(e.body)
+		w.Resource(e.body)
 	}
-	w.response(e.rep.status())
+	w.Response(e.rep.status())
 	if v := e.rep.Version; v != nil {
-		w.version(r.Base, v)
+		w.Version(r.Base, v)
 	}
 	if isOutcome && e.body != nil {
-		w.outcome(e.body)
+		w.Outcome(e.body)
 	}
-	w.shut()
-	w.shut()
+	w.Shut()
+	w.Shut()
 }
 
 // unwrapPatch takes a JSON Patch out of the Binary that carries it in a bundle

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -197,11 +198,11 @@ func place(cur cursor) (int64, error) {
 
 // historyBundle writes the page.
 func (s *Server) historyBundle(r *Request, query string, page []store.Change, cur cursor) ([]byte, error) {
-	w := NewBundle("history", s.parts.NewID(), s.clock.Now(), cur.total, s.links(r, query, query, cur, cur.place, "")...)
+	w := bundle.New("history", s.parts.NewID(), s.clock.Now(), cur.total, s.links(r, query, query, cur, cur.place, "")...)
 	for _, ch := range page {
 		v := ch.Version
-		w.open()
-		w.fullURL(r.Base, v.Type, v.ID)
+		w.Open()
+		w.FullURL(r.Base, v.Type, v.ID)
 		status := http.StatusOK
 		switch {
 		case v.Deleted():
@@ -211,30 +212,16 @@ func (s *Server) historyBundle(r *Request, query string, page []store.Change, cu
 			if err != nil {
 				return nil, err
 			}
-			w.resource(body)
+			w.Resource(body)
 			if v.Created {
 				status = http.StatusCreated
 			}
 		}
-		w.request(v)
-		w.response(status)
-		w.version("", v)
-		w.shut()
-		w.shut()
+		w.Request(v)
+		w.Response(status)
+		w.Version("", v)
+		w.Shut()
+		w.Shut()
 	}
 	return w.End(), nil
-}
-
-// request writes what made a version, with a relative URL.
-func (w *Bundle) request(v *store.Version) {
-	w.member("request")
-	w.b = append(w.b, `{"method":"`...)
-	w.b = append(w.b, v.Method...)
-	w.b = append(w.b, `","url":"`...)
-	w.b = append(w.b, v.Type...)
-	if v.Method != store.Create {
-		w.b = append(w.b, '/')
-		w.b = append(w.b, v.ID...)
-	}
-	w.b = append(w.b, `"}`...)
 }

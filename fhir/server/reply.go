@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/qihuang-health/qihuang/fhir/store"
 )
@@ -61,19 +60,4 @@ func etag(version int64) string {
 	b := append(make([]byte, 0, 24), `W/"`...)
 	b = strconv.AppendInt(b, version, 10)
 	return string(append(b, '"'))
-}
-
-// instant formats t as a FHIR instant in UTC with milliseconds.
-func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
-
-// location is the versioned URL of v.
-func location(base string, v *store.Version) string {
-	b := make([]byte, 0, len(base)+len(v.Type)+len(v.ID)+24)
-	b = append(b, base...)
-	b = append(b, '/')
-	b = append(b, v.Type...)
-	b = append(b, '/')
-	b = append(b, v.ID...)
-	b = append(b, "/_history/"...)
-	return string(strconv.AppendInt(b, v.Version, 10))
 }

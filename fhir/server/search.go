@@ -4,9 +4,9 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
+	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store"
@@ -83,7 +83,7 @@ func (s *Server) searchset(r *Request, query string, snap store.Snapshot, page *
 		query = self // a page link works without the preference that this request had
 	}
 	links := s.links(r, query, self, cur, page.Next, page.Prev)
-	w := NewBundle("searchset", s.parts.NewID(), s.clock.Now(), cur.total, links...)
+	w := bundle.New("searchset", s.parts.NewID(), s.clock.Now(), cur.total, links...)
 	for _, m := range page.Matches {
 		v, err := snap.Read(m.Type, m.ID)
 		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
@@ -96,17 +96,17 @@ func (s *Server) searchset(r *Request, query string, snap store.Snapshot, page *
 		if err != nil {
 			return nil, err
 		}
-		w.open()
-		w.fullURL(r.Base, m.Type, m.ID)
-		w.resource(body)
-		w.mode(string(m.Mode), m.Score)
-		w.shut()
+		w.Open()
+		w.FullURL(r.Base, m.Type, m.ID)
+		w.Resource(body)
+		w.Mode(string(m.Mode), m.Score)
+		w.Shut()
 	}
 	if len(page.Ignored) > 0 {
-		w.open()
-		w.resource(outcome.Issues(page.Ignored, outcome.Options{English: r.English, RequestID: r.ID}))
-		w.mode("outcome", 0)
-		w.shut()
+		w.Open()
+		w.Resource(outcome.Issues(page.Ignored, outcome.Options{English: r.English, RequestID: r.ID}))
+		w.Mode("outcome", 0)
+		w.Shut()
 	}
 	return w.End(), nil
 }
@@ -122,26 +122,15 @@ func encode(pairs []string) string {
 	return strings.Join(out, "&")
 }
 
-// mode writes why a resource is on the page, and its score if it has one.
-func (w *Bundle) mode(m string, score float64) {
-	w.member("search")
-	w.b = append(w.b, `{"mode":"`...)
-	w.b = append(append(w.b, m...), '"')
-	if score > 0 {
-		w.b = strconv.AppendFloat(append(w.b, `,"score":`...), score, 'g', 4, 64)
-	}
-	w.b = append(w.b, '}')
-}
-
 // links returns the self, first, next and previous links of a page. The last
 // two pin the state that the page shows; next and prev are places, "" for none.
-func (s *Server) links(r *Request, query, self string, cur cursor, next, prev string) []Link {
+func (s *Server) links(r *Request, query, self string, cur cursor, next, prev string) []bundle.Link {
 	p := path(r)
 	at := r.Base + p
-	list := []Link{{"self", join(at, self)}, {"first", join(at, query)}}
-	for _, l := range []Link{{"next", next}, {"previous", prev}} {
+	list := []bundle.Link{{Relation: "self", URL: join(at, self)}, {Relation: "first", URL: join(at, query)}}
+	for _, l := range []bundle.Link{{Relation: "next", URL: next}, {Relation: "previous", URL: prev}} {
 		if cur.place = l.URL; cur.place != "" {
-			list = append(list, Link{l.Relation, join(at, join2(query, cursorParam+"="+s.pages.seal(p, query, cur)))})
+			list = append(list, bundle.Link{Relation: l.Relation, URL: join(at, join2(query, cursorParam+"="+s.pages.seal(p, query, cur)))})
 		}
 	}
 	return list

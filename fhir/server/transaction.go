@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -48,7 +49,7 @@ func (s *Server) transaction(ctx context.Context, r *Request, root fhir.Node) (*
 	if offset, err = s.reads(ctx, r, entries, replies, offset); err != nil {
 		return nil, err
 	}
-	w := NewBundle("transaction-response", s.parts.NewID(), s.clock.Now(), -1)
+	w := bundle.New("transaction-response", s.parts.NewID(), s.clock.Now(), -1)
 	for i := range replies {
 		replies[i].write(w, r)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -151,7 +152,7 @@ func (s *Server) written(r *Request, out store.Outcome, offset int64) *Reply {
 	if v == nil || v.Deleted() {
 		rep.NoBody = true
 	} else if out.Status == http.StatusCreated || r.Method != http.MethodDelete {
-		rep.Location = location(r.Base, v)
+		rep.Location = bundle.Location(r.Base, v)
 	}
 	o := outcome.Options{English: r.English, RequestID: r.ID}
 	switch r.Prefer.Return {

@@ -1,4 +1,6 @@
-package server
+// Package bundle writes Bundles as bytes: the resources go in as the store holds
+// them, never parsed again (https://hl7.org/fhir/R4/bundle.html).
+package bundle
 
 import (
 	"io"
@@ -9,9 +11,8 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/store"
 )
 
-// Bundle is a Bundle being written as bytes: the resources go in as the store
-// holds them.
-type Bundle struct {
+// Writer is a Bundle being written.
+type Writer struct {
 	b       []byte
 	entries int
 }
@@ -19,13 +20,13 @@ type Bundle struct {
 // Link is a Bundle.link.
 type Link struct{ Relation, URL string }
 
-// NewBundle begins a Bundle. total < 0 leaves it out.
-func NewBundle(typ, id string, now time.Time, total int64, links ...Link) *Bundle {
+// New begins a Bundle. total < 0 leaves it out.
+func New(typ, id string, now time.Time, total int64, links ...Link) *Writer {
 	b := make([]byte, 0, 4096)
 	b = append(b, `{"resourceType":"Bundle","id":`...)
 	b = fhir.AppendString(b, id)
 	b = append(b, `,"meta":{"lastUpdated":"`...)
-	b = append(b, instant(now)...)
+	b = append(b, Instant(now)...)
 	b = append(b, `"},"type":"`...)
 	b = append(b, typ...)
 	b = append(b, '"')
@@ -47,11 +48,11 @@ func NewBundle(typ, id string, now time.Time, total int64, links ...Link) *Bundl
 	if len(links) > 0 {
 		b = append(b, ']')
 	}
-	return &Bundle{b: b}
+	return &Writer{b: b}
 }
 
-// open begins an entry.
-func (w *Bundle) open() {
+// Open begins an entry.
+func (w *Writer) Open() {
 	if w.entries == 0 {
 		w.b = append(w.b, `,"entry":[{`...)
 	} else {
@@ -61,7 +62,7 @@ func (w *Bundle) open() {
 }
 
 // member begins a member of the open entry.
-func (w *Bundle) member(name string) {
+func (w *Writer) member(name string) {
 	if w.b[len(w.b)-1] != '{' {
 		w.b = append(w.b, ',')
 	}
@@ -70,8 +71,8 @@ func (w *Bundle) member(name string) {
 	w.b = append(w.b, `":`...)
 }
 
-// fullURL writes the absolute URL of a resource without its version.
-func (w *Bundle) fullURL(base, typ, id string) {
+// FullURL writes the absolute URL of a resource without its version.
+func (w *Writer) FullURL(base, typ, id string) {
 	w.member("fullUrl")
 	w.b = append(w.b, '"')
 	w.b = append(w.b, base...)
@@ -82,45 +83,45 @@ func (w *Bundle) fullURL(base, typ, id string) {
 	w.b = append(w.b, '"')
 }
 
-// resource writes the entry's resource.
-func (w *Bundle) resource(json []byte) {
+// Resource writes the entry's resource.
+func (w *Writer) Resource(json []byte) {
 	w.member("resource")
 	w.b = append(w.b, json...)
 }
 
-// response begins the entry's response with its status.
-func (w *Bundle) response(status int) {
+// Response begins the entry's response with its status.
+func (w *Writer) Response(status int) {
 	w.member("response")
 	w.b = append(w.b, `{"status":"`...)
 	w.b = append(w.b, statusLine(status)...)
 	w.b = append(w.b, '"')
 }
 
-// version writes location, etag and lastModified of a response.
-func (w *Bundle) version(base string, v *store.Version) {
+// Version writes location, etag and lastModified of a response.
+func (w *Writer) Version(base string, v *store.Version) {
 	if base != "" && !v.Deleted() {
 		w.b = append(w.b, `,"location":"`...)
-		w.b = append(w.b, location(base, v)...)
+		w.b = append(w.b, Location(base, v)...)
 		w.b = append(w.b, '"')
 	}
 	w.b = append(w.b, `,"etag":"W/\"`...)
 	w.b = strconv.AppendInt(w.b, v.Version, 10)
 	w.b = append(w.b, `\"","lastModified":"`...)
-	w.b = append(w.b, instant(v.LastUpdated)...)
+	w.b = append(w.b, Instant(v.LastUpdated)...)
 	w.b = append(w.b, '"')
 }
 
-// outcome writes the OperationOutcome of a response.
-func (w *Bundle) outcome(json []byte) {
+// Outcome writes the OperationOutcome of a response.
+func (w *Writer) Outcome(json []byte) {
 	w.b = append(w.b, `,"outcome":`...)
 	w.b = append(w.b, json...)
 }
 
-// shut ends a response or an entry.
-func (w *Bundle) shut() { w.b = append(w.b, '}') }
+// Shut ends a response or an entry.
+func (w *Writer) Shut() { w.b = append(w.b, '}') }
 
 // End ends the Bundle and returns it.
-func (w *Bundle) End() []byte {
+func (w *Writer) End() []byte {
 	if w.entries > 0 {
 		w.b = append(w.b, ']')
 	}
@@ -144,41 +145,81 @@ func statusLine(status int) string {
 
 // Entry writes a whole search entry; mode is match, include or outcome, "" for
 // a Bundle that is no search.
-func (w *Bundle) Entry(base, typ, id string, json []byte, mode string) {
-	w.open()
-	w.fullURL(base, typ, id)
-	w.resource(json)
+func (w *Writer) Entry(base, typ, id string, json []byte, mode string) {
+	w.Open()
+	w.FullURL(base, typ, id)
+	w.Resource(json)
 	if mode != "" {
-		w.mode(mode, 0)
+		w.Mode(mode, 0)
 	}
-	w.shut()
+	w.Shut()
 }
 
 // Graded writes a match of $match with its score from 0 to 1 and its grade:
 // certain, probable, possible or certainly-not (extension match-grade).
-func (w *Bundle) Graded(base, typ, id string, json []byte, score float64, grade string) {
-	w.open()
-	w.fullURL(base, typ, id)
-	w.resource(json)
+func (w *Writer) Graded(base, typ, id string, json []byte, score float64, grade string) {
+	w.Open()
+	w.FullURL(base, typ, id)
+	w.Resource(json)
 	w.member("search")
 	w.b = append(w.b, `{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/match-grade","valueCode":"`+grade+`"}],"mode":"match","score":`...)
 	w.b = append(strconv.AppendFloat(w.b, score, 'f', 2, 64), '}')
-	w.shut()
+	w.Shut()
 }
 
 // Flush writes what there is so far, so that a long Bundle need not be held.
-func (w *Bundle) Flush(to io.Writer) error {
+func (w *Writer) Flush(to io.Writer) error {
 	_, err := to.Write(w.b)
 	w.b = w.b[:0]
 	return err
 }
 
 // NewDocument begins a Bundle of type document with its identifier.
-func NewDocument(id, identifier string, now time.Time) *Bundle {
-	w := NewBundle("document", id, now, -1)
+func NewDocument(id, identifier string, now time.Time) *Writer {
+	w := New("document", id, now, -1)
 	w.b = append(w.b, `,"identifier":{"system":"urn:ietf:rfc:3986","value":`...)
 	w.b = fhir.AppendString(w.b, identifier)
 	w.b = append(w.b, `},"timestamp":"`...)
-	w.b = append(append(w.b, instant(now)...), '"')
+	w.b = append(append(w.b, Instant(now)...), '"')
 	return w
+}
+
+// Mode writes why a resource is on the page, and its score if it has one.
+func (w *Writer) Mode(m string, score float64) {
+	w.member("search")
+	w.b = append(w.b, `{"mode":"`...)
+	w.b = append(append(w.b, m...), '"')
+	if score > 0 {
+		w.b = strconv.AppendFloat(append(w.b, `,"score":`...), score, 'g', 4, 64)
+	}
+	w.b = append(w.b, '}')
+}
+
+// Request writes what made a version, with a relative URL.
+func (w *Writer) Request(v *store.Version) {
+	w.member("request")
+	w.b = append(w.b, `{"method":"`...)
+	w.b = append(w.b, v.Method...)
+	w.b = append(w.b, `","url":"`...)
+	w.b = append(w.b, v.Type...)
+	if v.Method != store.Create {
+		w.b = append(w.b, '/')
+		w.b = append(w.b, v.ID...)
+	}
+	w.b = append(w.b, `"}`...)
+}
+
+// Instant formats t as a FHIR instant in UTC with milliseconds.
+func Instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
+// Location is the versioned URL of v.
+func Location(base string, v *store.Version) string {
+	b := make([]byte, 0, len(base)+len(v.Type)+len(v.ID)+24)
+	b = append(b, base...)
+	b = append(b, '/')
+	b = append(b, v.Type...)
+	b = append(b, '/')
+	b = append(b, v.ID...)
+	b = append(b, "/_history/"...)
+	return string(strconv.AppendInt(b, v.Version, 10))
 }
