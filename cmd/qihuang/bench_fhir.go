@@ -25,13 +25,11 @@ func bundle(seed, n int) []byte {
 	fmt.Fprintf(&b, `{"resourceType":"Bundle","type":"transaction","entry":[{"fullUrl":"urn:uuid:p","resource":{"resourceType":"Patient","identifier":[{"system":"urn:bench","value":"%d"}],"name":[{"text":"测试%d"}],"gender":"%s","birthDate":"19%02d-05-06"},"request":{"method":"POST","url":"Patient"}}`,
 		seed, seed, []string{"female", "male"}[seed%2], seed%100)
 	for i := range n {
-		fmt.Fprintf(&b, `,{"resource":{"resourceType":"Observation","status":"final","category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"vital-signs","display":"Vital Signs"}]}],"identifier":[{"system":"urn:bench:observation","value":"%d-%d"}],"code":{"coding":[{"system":"http://loinc.org","code":"%d-4","display":"Measured value %[3]d"}],"text":"Measured value"},"subject":{"reference":"urn:uuid:p"},"effectiveDateTime":"20%02d-%02d-%02dT%02d:%02d:00+08:00","issued":"2026-01-01T10:00:00.000+08:00","performer":[{"display":"bench"}],"valueQuantity":{"value":%d.%d,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"},"interpretation":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation","code":"N","display":"Normal"}]}],"note":[{"text":"`,
-			seed, i, 8000+r.IntN(benchCodes), 16+r.IntN(10), 1+r.IntN(12), 1+r.IntN(28), r.IntN(24), r.IntN(60), 60+r.IntN(80), r.IntN(10))
-		for range 12 {
-			b.WriteString(words[r.IntN(len(words))])
-			b.WriteString("，")
-		}
-		b.WriteString(`"}]},"request":{"method":"POST","url":"Observation"}}`)
+		code, day := r.IntN(benchCodes), 1+r.IntN(28)
+		fmt.Fprintf(&b, `,{"resource":{"resourceType":"Observation","meta":{"profile":["http://hl7.org/fhir/StructureDefinition/vitalsigns"]},"identifier":[{"system":"urn:bench:observation","value":"%d-%d"}],"status":"final","category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"vital-signs","display":"Vital Signs"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"%d-4","display":"Measured value %[3]d"}],"text":"Measured value %[3]d"},"subject":{"reference":"urn:uuid:p","display":"测试%[1]d"},"effectiveDateTime":"20%02[4]d-%02d-%02dT%02d:%02d:00+08:00","issued":"20%02[4]d-%02[5]d-%02[6]dT%02[7]d:%02[8]d:30.512+08:00","performer":[{"display":"中医馆护理站"}],`,
+			seed, i, 8000+code, 16+r.IntN(10), 1+r.IntN(12), day, r.IntN(24), r.IntN(60))
+		fmt.Fprintf(&b, `"valueQuantity":{"value":%d.%d,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"},"interpretation":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation","code":"N","display":"Normal"}]}],"note":[{"text":"%s，%s"}],"referenceRange":[{"low":{"value":60,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"},"high":{"value":140,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"}}]},"request":{"method":"POST","url":"Observation"}}`,
+			60+r.IntN(80), r.IntN(10), words[r.IntN(len(words))], words[r.IntN(len(words))])
 	}
 	b.WriteString(`]}`)
 	return b.Bytes()

@@ -7,6 +7,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/fhir/store/stamp"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -234,7 +235,7 @@ func (a *applying) close() error {
 		if err != nil {
 			return err
 		}
-		if _, _, err = linkEdits(tree.Root(), p.links, a.reference); err != nil {
+		if _, _, err = stamp.Relink(tree.Root(), p.links, a.reference); err != nil {
 			return opFault(p.tx, i, err)
 		}
 	}
@@ -259,7 +260,7 @@ func (m *Machine) sameContent(a, b []byte) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return same(ta.Root(), tb.Root()), nil
+	return stamp.Same(ta.Root(), tb.Root()), nil
 }
 
 func (m *Machine) patchSafely(resource []byte, typ string, patch []byte) (out []byte, err error) {

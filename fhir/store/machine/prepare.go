@@ -15,6 +15,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/fhir/store/stamp"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -25,7 +26,7 @@ type prepared struct {
 	tx    *store.Transaction
 	ms    int64 // lastUpdated it was prepared for
 	ids   []string
-	links links
+	links stamp.Links
 	ops   []content
 	order []ordered // the keys of all ops, of a transaction of many; else nil
 	err   error     // the transaction is refused whatever the state is
@@ -84,7 +85,7 @@ func carries(op *store.Op) bool { return op.Method == store.Create || op.Method 
 
 // fill makes the final JSON and index keys of resource src. With resolve nil,
 // a resource with conditional references is left open.
-func (m *Machine) fill(c *content, src []byte, typ, id string, l links, ms int64, resolve func(typ, query string, at fhir.Node) (string, error)) (err error) {
+func (m *Machine) fill(c *content, src []byte, typ, id string, l stamp.Links, ms int64, resolve func(typ, query string, at fhir.Node) (string, error)) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fault.New(fault.Internal, "index %s: %v", typ, r)
@@ -101,11 +102,11 @@ func (m *Machine) fill(c *content, src []byte, typ, id string, l links, ms int64
 	if rt := root.ResourceType(); rt != typ && rt != "" {
 		return fault.New(fault.Invalid, "resource is a %.40s, not a %s", rt, typ)
 	}
-	edits, open, err := linkEdits(root, l, resolve)
+	edits, open, err := stamp.Relink(root, l, resolve)
 	if c.open = open; err != nil || open {
 		return err
 	}
-	stamps, err := stampEdits(root, id, 1, time.UnixMilli(ms).UTC().Format(stampLayout))
+	stamps, err := stamp.Edits(root, id, 1, time.UnixMilli(ms).UTC().Format(stamp.Layout))
 	if err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func (m *Machine) fill(c *content, src []byte, typ, id string, l links, ms int64
 	if tree, err = parser.Parse(c.json); err != nil {
 		return fault.New(fault.Internal, "stamp %s: %w", typ, err)
 	}
-	ver, upd := stampedAt(tree.Root())
+	ver, upd := stamp.At(tree.Root())
 	c.verAt, c.verLen, c.updAt = ver.Offset()+1, len(ver.Raw())-2, upd.Offset()+1
 	c.indexer = m.index.Load()
 	c.keys, err = c.indexer.keys(nil, typ, id, tree.Root())
@@ -127,7 +128,7 @@ func (m *Machine) fill(c *content, src []byte, typ, id string, l links, ms int64
 func (m *Machine) retime(c *content, typ, id string, from, to int64) error {
 	bare := func(ms int64) ([][]byte, error) {
 		src := fmt.Sprintf(`{"resourceType":%q,"id":%q,"meta":{"versionId":"1","lastUpdated":%q}}`,
-			typ, id, time.UnixMilli(ms).UTC().Format(stampLayout))
+			typ, id, time.UnixMilli(ms).UTC().Format(stamp.Layout))
 		tree, err := fhir.Parse([]byte(src))
 		if err != nil {
 			return nil, err
@@ -161,7 +162,7 @@ func (m *Machine) retime(c *content, typ, id string, from, to int64) error {
 			c.keys = append(c.keys, k)
 		}
 	}
-	copy(c.json[c.updAt:], time.UnixMilli(to).UTC().Format(stampLayout))
+	copy(c.json[c.updAt:], time.UnixMilli(to).UTC().Format(stamp.Layout))
 	return nil
 }
 
@@ -185,14 +186,14 @@ func derivedID(tx string, op int) string {
 	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
 
-func linksOf(tx *store.Transaction, ids []string) links {
-	var l links
+func linksOf(tx *store.Transaction, ids []string) stamp.Links {
+	var l stamp.Links
 	for i := range tx.Ops {
 		if op := &tx.Ops[i]; op.FullURL != "" && ids[i] != "" {
 			if l == nil {
-				l = links{}
+				l = stamp.Links{}
 			}
-			l.add(op.FullURL, op.Type, ids[i])
+			l.Add(op.FullURL, op.Type, ids[i])
 		}
 	}
 	return l

@@ -1,4 +1,7 @@
-package machine
+// Package stamp changes the bytes of a resource as storing it demands, and no
+// others: id, meta.versionId and meta.lastUpdated, and references to other entries
+// of its bundle. It also says whether two resources are the same but for those.
+package stamp
 
 import (
 	"bytes"
@@ -15,12 +18,14 @@ func insertAt(at int, text string) fhir.Edit {
 	return fhir.Edit{Start: at, End: at, Text: []byte(text)}
 }
 
-const stampLayout = "2006-01-02T15:04:05.000Z" // fixed width, so it can be written over in place
+// Layout is how lastUpdated is written: of fixed width, so that it can be written
+// over in place.
+const Layout = "2006-01-02T15:04:05.000Z"
 
-// stampEdits sets id, meta.versionId and meta.lastUpdated. Members that are
+// Edits sets id, meta.versionId and meta.lastUpdated. Members that are
 // there are replaced, others are put in front: id and meta after
 // resourceType, the rest at the head of meta.
-func stampEdits(root fhir.Node, id string, version int64, updated string) ([]fhir.Edit, error) {
+func Edits(root fhir.Node, id string, version int64, updated string) ([]fhir.Edit, error) {
 	rt := root.Get("resourceType")
 	if root.Kind() != fhir.Object || rt.Kind() != fhir.String {
 		return nil, fault.New(fault.Invalid, "not a resource").With(fault.Issue{Severity: "error", Code: "structure",
@@ -70,17 +75,17 @@ func stampEdits(root fhir.Node, id string, version int64, updated string) ([]fhi
 	return append(edits, insertAt(afterType, front)), nil
 }
 
-// stampedAt finds the version and lastUpdated that stampEdits wrote.
-func stampedAt(root fhir.Node) (version, updated fhir.Node) {
+// At finds the version and lastUpdated that Edits wrote.
+func At(root fhir.Node) (version, updated fhir.Node) {
 	meta := root.Get("meta")
 	return meta.Get("versionId"), meta.Get("lastUpdated")
 }
 
-// links maps what a reference may say inside a bundle to Type/id.
-type links map[string]string
+// Links maps what a reference may say inside a bundle to Type/id.
+type Links map[string]string
 
-// add registers the entry known in its bundle as fullURL.
-func (l links) add(fullURL, typ, id string) {
+// Add registers the entry known in its bundle as fullURL.
+func (l Links) Add(fullURL, typ, id string) {
 	if fullURL == "" {
 		return
 	}
@@ -104,8 +109,8 @@ func linkKey(key string) bool {
 	return false
 }
 
-// conditional reports whether a reference is a search URL, Type?query.
-func conditional(ref string) (typ, query string, ok bool) {
+// Conditional reports whether a reference is a search URL, Type?query.
+func Conditional(ref string) (typ, query string, ok bool) {
 	i := strings.IndexByte(ref, '?')
 	if i < 3 || i > 40 || ref[0] < 'A' || ref[0] > 'Z' {
 		return "", "", false
@@ -118,10 +123,10 @@ func conditional(ref string) (typ, query string, ok bool) {
 	return ref[:i], ref[i+1:], true
 }
 
-// linkEdits finds the references to rewrite: those in l, in narrative links
+// Relink finds the references to rewrite: those in l, in narrative links
 // too, and the conditional ones, which resolve answers with Type/id. With
 // resolve nil it only reports whether there are conditional ones.
-func linkEdits(root fhir.Node, l links, resolve func(typ, query string, at fhir.Node) (string, error)) (edits []fhir.Edit, open bool, err error) {
+func Relink(root fhir.Node, l Links, resolve func(typ, query string, at fhir.Node) (string, error)) (edits []fhir.Edit, open bool, err error) {
 	var walk func(n fhir.Node)
 	visit := func(c fhir.Node) {
 		key := c.Key()
@@ -140,7 +145,7 @@ func linkEdits(root fhir.Node, l links, resolve func(typ, query string, at fhir.
 		if key != "reference" {
 			return
 		}
-		typ, query, ok := conditional(s)
+		typ, query, ok := Conditional(s)
 		switch {
 		case !ok || err != nil:
 		case resolve == nil:
@@ -167,7 +172,7 @@ func linkEdits(root fhir.Node, l links, resolve func(typ, query string, at fhir.
 }
 
 // narrativeEdits rewrites <a href> and <img src> in Narrative.div.
-func narrativeEdits(edits []fhir.Edit, div fhir.Node, l links) []fhir.Edit {
+func narrativeEdits(edits []fhir.Edit, div fhir.Node, l Links) []fhir.Edit {
 	raw, base := div.Raw(), div.Offset()
 	for pos := 0; ; {
 		i := bytes.Index(raw[pos:], []byte("=\\\""))
@@ -194,10 +199,10 @@ func narrativeEdits(edits []fhir.Edit, div fhir.Node, l links) []fhir.Edit {
 	}
 }
 
-// same reports whether two resources say the same: equal members in any
+// Same reports whether two resources say the same: equal members in any
 // order, equal items in order, numbers by their text, leaving out
 // meta.versionId and meta.lastUpdated.
-func same(a, b fhir.Node) bool { return sameNode(a, b, 0) }
+func Same(a, b fhir.Node) bool { return sameNode(a, b, 0) }
 
 func sameNode(a, b fhir.Node, depth int) bool {
 	if a.Kind() != b.Kind() {
