@@ -22,6 +22,7 @@ var parents = map[string][]string{
 	"SPM": {"OBR"}, "SAC": {"SPM"}, "INV": {"SAC"},
 	"AIS": {"RGS"}, "AIG": {"RGS"}, "AIL": {"RGS"}, "AIP": {"RGS"},
 	"IN2": {"IN1"}, "IN3": {"IN1"}, "PR1": {"FT1"}, "CTD": {"PRD"},
+	"STF": {"MFE"}, "PRA": {"MFE"}, "LOC": {"MFE"}, "CDM": {"MFE"}, "ITM": {"MFE"},
 	"PRT": {"OBX", "OBR", "ORC", "SCH", "TXA", "AIS", "AIG", "AIL", "AIP", "PV1", "PID", "PRB"},
 }
 

@@ -15,10 +15,12 @@ import (
 // a newer one.
 func (o *Result) Ops(snap store.Snapshot, received time.Time) ([]store.Op, error) {
 	at := ""
-	if o.Time != "" {
-		if t, err := time.Parse(time.RFC3339Nano, o.Time); err == nil {
-			at = Newer(t, received)
+	if o.timed {
+		business, err := time.Parse(time.RFC3339Nano, o.Time)
+		if err != nil {
+			business = received
 		}
+		at = Newer(business, received)
 	}
 	ops := make([]store.Op, 0, len(o.Resources))
 	for _, r := range o.Resources {

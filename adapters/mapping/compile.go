@@ -92,7 +92,10 @@ type compiling struct {
 	*Compiler
 	m         *Map
 	templates map[string]*yaml.Node
+	shared    []*yaml.Node // libraries in use
 	issues    []fault.Issue
+	declared  []string // variables
+	parts     int      // > 0: in a template that is only a part of what it is used in
 	depth     int
 }
 
@@ -141,6 +144,9 @@ func (r *compiling) fail(at *yaml.Node, format, hint string, args ...any) {
 	is := fault.Issue{Severity: "error", Code: "invalid", Key: "map", Text: fmt.Sprintf(format, args...), Hint: hint}
 	if at != nil {
 		is.Line, is.Col = at.Line, at.Column
+	}
+	if slices.Contains(r.issues, is) {
+		return // a template in use more than once
 	}
 	r.issues = append(r.issues, is)
 }
@@ -194,6 +200,23 @@ func (r *compiling) library(l Library) {
 			r.addTables(v)
 		}
 	}
+	r.shared = append(r.shared, doc.Content[0])
+}
+
+// common takes what libraries say of every message: variables and requirements.
+func (r *compiling) common() {
+	for _, lib := range r.shared {
+		for k, v := range pairs(lib) {
+			switch k.Value {
+			case "let":
+				r.m.lets = append(r.m.lets, r.bindings(v, scope{})...)
+			case "require":
+				for _, q := range list(v) {
+					r.requirement(q, scope{})
+				}
+			}
+		}
+	}
 }
 
 func (r *compiling) addTemplates(n *yaml.Node) {
@@ -233,7 +256,8 @@ func (r *compiling) document(root *yaml.Node) {
 	}
 	r.match(match)
 	s := scope{}
-	r.m.lets = r.bindings(lets, s)
+	r.common()
+	r.m.lets = append(r.m.lets, r.bindings(lets, s)...)
 	if at != nil {
 		r.m.time = r.expression(at, s)
 	}
@@ -273,6 +297,7 @@ func (r *compiling) bindings(n *yaml.Node, s scope) []binding {
 	for k, v := range pairs(n) {
 		if x := r.expression(v, s); x != nil {
 			out = append(out, binding{k.Value, x})
+			r.declared = append(r.declared, k.Value)
 		}
 	}
 	return out

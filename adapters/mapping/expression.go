@@ -53,7 +53,7 @@ func (r *compiling) expression(n *yaml.Node, s scope) *expression {
 	if r.m.Format == FormatV2 {
 		text = r.expand(src, s)
 	}
-	x, err := r.paths.Compile(text)
+	x, err := r.paths.Compile(text, fhirpath.Declare(append(r.declared[:len(r.declared):len(r.declared)], append(s.around, s.segment, "message", "index")...)...))
 	if err != nil {
 		r.fail(n, "表达式 %s：%s", "见 docs/formats/map.md", src, cause(err))
 		return nil

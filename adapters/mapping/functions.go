@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
@@ -16,10 +17,12 @@ import (
 //	text()                 first text of each item (component 1 of an HL7 field)
 //	date() dateTime()      any form of a date → FHIR date, dateTime
 //	number()               any form of a number → Decimal
-//	id('pat', a, b …)      the resource id of a business key, as all doors make it; empty if a part is
+//	id('pat', a, b …)      the resource id of a business key, as all doors make it; empty if a part is ({}, not '')
 //	sid('patient', org)    the identifier system of a kind of number of an organisation
 //	code('table')          target code of a table of the map
+//	codeSystem()           the URI of a code system named as in HL7 v2: an OID, HL7nnnn, or by table "systems"
 //	diagnosisSystem(western) the national system of a diagnosis code by its shape
+//	diagnosisKind(code, name) tcm-disease, tcm-syndrome or western, by a code and the name of its system
 //	category()             the prescription or charge category a name stands for
 //	sum()                  exact sum of numbers
 func functions(zone *time.Location) map[string]fhirpath.Function {
@@ -45,8 +48,10 @@ func functions(zone *time.Location) map[string]fhirpath.Function {
 		"category":        one(func(s string) (fhirpath.Value, bool) { return str(tcm.ChargeCategory(s).Code, true) }),
 		"id":              {Min: 2, Max: 8, Eval: resourceID},
 		"sid":             {Min: 2, Max: 2, Eval: identifierSystem},
+		"codeSystem":      {Eval: codeSystem},
 		"code":            {Min: 1, Max: 1, Eval: translated},
 		"diagnosisSystem": {Min: 1, Max: 1, Eval: diagnosisSystem},
+		"diagnosisKind":   {Min: 2, Max: 2, Eval: diagnosisKind},
 		"sum":             {Eval: total},
 	}
 }
@@ -59,14 +64,15 @@ func number(s string) (fhirpath.Value, bool) {
 	return fhirpath.Decimal(d)
 }
 
-// texts returns the text of each argument; ok is false if one is empty.
+// texts returns the text of each argument; ok is false if one is empty. A string
+// that the map itself gives as ” is a part like any other.
 func texts(args []fhirpath.Collection) (out []string, ok bool) {
 	for _, a := range args {
 		if len(a) == 0 {
 			return nil, false
 		}
 		s := strings.TrimSpace(textOf(a[0]))
-		if s == "" {
+		if _, read := a[0].Node(); s == "" && read {
 			return nil, false
 		}
 		out = append(out, s)
@@ -94,6 +100,24 @@ func identifierSystem(_ *fhirpath.Context, _ fhirpath.Collection, args []fhirpat
 	return single(tcm.SystemOf(parts[0], parts[1])), nil
 }
 
+var (
+	oid     = regexp.MustCompile(`^[0-2](\.(0|[1-9][0-9]*))+$`)
+	hl7Name = regexp.MustCompile(`^HL7[0-9]{4}$`)
+)
+
+func codeSystem(ctx *fhirpath.Context, in fhirpath.Collection, _ []fhirpath.Collection) (fhirpath.Collection, error) {
+	if len(in) == 0 {
+		return nil, nil
+	}
+	switch name := strings.TrimSpace(textOf(in[0])); {
+	case oid.MatchString(name):
+		return single("urn:oid:" + name), nil
+	case hl7Name.MatchString(name):
+		return single("http://terminology.hl7.org/CodeSystem/v2-" + name[len("HL7"):]), nil
+	}
+	return translated(ctx, in[:1], []fhirpath.Collection{single("systems")})
+}
+
 func diagnosisSystem(_ *fhirpath.Context, in fhirpath.Collection, args []fhirpath.Collection) (fhirpath.Collection, error) {
 	if len(in) == 0 || len(args[0]) == 0 {
 		return nil, nil
@@ -102,6 +126,17 @@ func diagnosisSystem(_ *fhirpath.Context, in fhirpath.Collection, args []fhirpat
 		return single(system), nil
 	}
 	return nil, nil
+}
+
+func diagnosisKind(_ *fhirpath.Context, _ fhirpath.Collection, args []fhirpath.Collection) (fhirpath.Collection, error) {
+	var code, system string
+	if len(args[0]) > 0 {
+		code = textOf(args[0][0])
+	}
+	if len(args[1]) > 0 {
+		system = textOf(args[1][0])
+	}
+	return single(tcm.DiagnosisKind(code, system)), nil
 }
 
 // total adds exact decimals; nothing if there is no number.

@@ -46,6 +46,8 @@ type Result struct {
 	Findings  []fault.Issue // Expression = place in the message, Line = line of the map
 	Unmapped  []Unmapped
 	Trace     []Step // with [Map.Trace] only
+
+	timed bool // the map states a business time
 }
 
 // maxResources bounds what one message may become.
@@ -129,7 +131,7 @@ func (r *run) apply() error {
 	if err := r.bind(r.m.lets); err != nil {
 		return err
 	}
-	if r.m.time != nil {
+	if r.out.timed = r.m.time != nil; r.out.timed {
 		items, err := r.m.time.eval(r, nil)
 		if err != nil {
 			return err

@@ -57,9 +57,22 @@ func (r *compiling) group(n *yaml.Node, s scope) (g group) {
 	if d.when != nil {
 		g.when = r.expression(d.when, s)
 	}
+	for _, use := range list(d.use) {
+		text, ok := r.templates[use.Value]
+		if !ok {
+			r.fail(use, "没有模板 %s", "在 templates 中定义，或用 uses 引入库", use.Value)
+			continue
+		}
+		if r.depth++; r.depth > maxNest {
+			r.fail(use, "模板嵌套过深", "模板不能使用自己")
+			return g
+		}
+		g.groups = append(g.groups, r.groups(text, s)...)
+		r.depth--
+	}
 	for _, m := range d.members {
 		if m.key.Value == "resources" {
-			g.groups = r.groups(m.value, s)
+			g.groups = append(g.groups, r.groups(m.value, s)...)
 			continue
 		}
 		if g.resource != nil {
@@ -168,15 +181,16 @@ type elementType struct {
 	resource bool
 }
 
-// node compiles the value of a member.
+// node compiles the value of a member. A list in the place of one value holds
+// alternatives: the first that gives something stands.
 func (r *compiling) node(n *yaml.Node, t elementType, s scope) node {
 	switch n = resolved(n); n.Kind {
 	case yaml.SequenceNode:
-		if t.typ != nil && !t.list {
-			r.fail(n, "这里只能有一个值", "去掉列表符号 -")
-		}
 		out := &sequence{}
-		for _, item := range n.Content {
+		for i, item := range n.Content {
+			if t.typ != nil && !t.list && i+1 < len(n.Content) && item.Kind == yaml.ScalarNode && !strings.HasPrefix(item.Value, "=") {
+				r.fail(n, "这里只能有一个值", "一个固定值之后的不会被用到")
+			}
 			x := r.node(item, elementType{typ: t.typ, list: true}, s)
 			if x == nil {
 				continue
@@ -291,15 +305,22 @@ func (r *compiling) content(n *yaml.Node, d directives, t elementType, s scope) 
 			r.fail(use, "没有模板 %s", "在 templates 中定义，或用 uses 引入库", use.Value)
 			return nil
 		}
+		part := len(d.members) > 0 || len(list(d.use)) > 1
+		if part {
+			r.parts++
+		}
 		inner := r.node(text, t, s)
+		if part {
+			r.parts--
+		}
 		if inner == nil {
 			return nil
 		}
-		if base, ok := inner.(*object); ok && (len(d.members) > 0 || len(list(d.use)) > 1) {
+		if base, ok := inner.(*object); ok && part {
 			o.adopt(base)
 			continue
 		}
-		if len(d.members) > 0 || len(list(d.use)) > 1 {
+		if part {
 			r.fail(use, "模板 %s 不能与别的元素合并", "该模板有 $for 或 $if", use.Value)
 		}
 		return inner
@@ -369,7 +390,7 @@ func (r *compiling) finish(o *object, n *yaml.Node, t elementType) {
 			continue
 		}
 		o.required = append(o.required, el)
-		if !slices.ContainsFunc(o.members, func(m member) bool { return m.element == el }) {
+		if r.parts == 0 && !slices.ContainsFunc(o.members, func(m member) bool { return m.element == el }) {
 			r.fail(n, "%s 缺少必需的元素 %s", "给出 "+el.Name, o.typ.Name, el.Name)
 		}
 	}

@@ -75,3 +75,18 @@ func digits(s string) bool {
 	}
 	return true
 }
+
+// DiagnosisKind tells Disease, Syndrome or Western by a code and the name a
+// sender gives its system (GB15657, TCD …): codes of 2021 begin with A for a
+// disease and B for a syndrome, those of 1995 with B and Z.
+func DiagnosisKind(code, systemName string) string {
+	name := strings.ToUpper(systemName)
+	if !strings.Contains(name, "15657") && !strings.Contains(name, "TCD") {
+		return Western
+	}
+	edition, _ := CodingSystem(code, false)
+	if edition == SystemGB2021 && code[0] == 'B' || edition == SystemGB1995 && code[0] == 'Z' {
+		return Syndrome
+	}
+	return Disease
+}
