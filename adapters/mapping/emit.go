@@ -132,7 +132,7 @@ func (s *sequence) emit(r *run, dst []byte, limit int) ([]byte, int, error) {
 
 // loop gives its body a focus, variables and a condition.
 type loop struct {
-	each    *expression // nil: the focus stays
+	each    []*expression // nil: the focus stays
 	segment string
 	when    *expression
 	lets    []binding

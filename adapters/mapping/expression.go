@@ -18,8 +18,8 @@ type expression struct {
 	x         *fhirpath.Expression
 	src       string
 	line, col int
-	path      []string // members to walk from the focus, when it is no more than that
-	reads     bool     // looks into the message, not only at variables
+	plain     *plain // when it is no more than a path
+	reads     bool   // looks into the message, not only at variables
 }
 
 // scope is where in the message a template stands, as far as it is known when
@@ -39,8 +39,61 @@ func (s scope) inside(segment string) scope {
 
 var (
 	shorthand = regexp.MustCompile(`'(?:[^'\\]|\\.)*'|\b([A-Z][A-Z0-9]{2})-(\d+)(?:\.(\d+))?(?:\.(\d+))?`)
-	plainPath = regexp.MustCompile(`^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$`)
+	plainPath = regexp.MustCompile(`^(%[A-Za-z_]\w*|[A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)*)(\.first\(\))?$`)
 )
+
+// plain is an expression that is only a path: from the focus or a variable,
+// through members, perhaps to the first item. Most are, and walking them
+// needs no engine.
+type plain struct {
+	variable string
+	path     []string
+	first    bool
+}
+
+func plainOf(text string) *plain {
+	m := plainPath.FindStringSubmatch(text)
+	if m == nil || m[1] == "true" || m[1] == "false" {
+		return nil
+	}
+	p := &plain{first: m[3] != ""}
+	if p.path = strings.Split(m[1]+m[2], "."); m[1][0] == '%' {
+		if m[1] == "%resource" || m[1] == "%context" {
+			return nil
+		}
+		p.variable, p.path = m[1][1:], p.path[1:]
+	}
+	return p
+}
+
+// eval appends what the path leads to; ok is false if the engine must say.
+func (p *plain) eval(r *run, dst fhirpath.Collection) (out fhirpath.Collection, ok bool) {
+	begun := len(dst)
+	if p.variable == "" {
+		n, ok := r.focus.Node()
+		if !ok {
+			return dst, false
+		}
+		dst = walk(dst, n, p.path)
+	} else {
+		items, known := r.paths.Variables[p.variable]
+		if !known {
+			return dst, false
+		}
+		if len(p.path) == 0 {
+			dst = append(dst, items...)
+		}
+		for _, it := range items {
+			if n, node := it.Node(); node && len(p.path) > 0 {
+				dst = walk(dst, n, p.path)
+			}
+		}
+	}
+	if p.first && len(dst) > begun {
+		dst = dst[:begun+1]
+	}
+	return dst, true
+}
 
 // expression compiles a scalar, with or without the leading "=".
 func (r *compiling) expression(n *yaml.Node, s scope) *expression {
@@ -59,9 +112,7 @@ func (r *compiling) expression(n *yaml.Node, s scope) *expression {
 		return nil
 	}
 	e := &expression{x: x, src: src, line: n.Line, col: n.Column, reads: reads(x.Tree())}
-	if plainPath.MatchString(text) && !strings.HasPrefix(text, "true") && !strings.HasPrefix(text, "false") {
-		e.path = strings.Split(text, ".")
-	}
+	e.plain = plainOf(text)
 	return e
 }
 
@@ -184,11 +235,28 @@ func focusSegment(t fhirpath.Tree) string {
 	return ""
 }
 
+// each compiles what a $for goes through: one expression or a list of them.
+func (r *compiling) each(n *yaml.Node, s scope) (out []*expression, segment string) {
+	for i, x := range list(n) {
+		e := r.expression(x, s)
+		if e == nil {
+			return nil, ""
+		}
+		if of := focusSegment(e.x.Tree()); i == 0 || of == segment {
+			segment = of
+		} else {
+			segment = ""
+		}
+		out = append(out, e)
+	}
+	return out, segment
+}
+
 // eval evaluates e on the focus and appends to dst.
 func (e *expression) eval(r *run, dst fhirpath.Collection) (fhirpath.Collection, error) {
-	if e.path != nil {
-		if n, ok := r.focus.Node(); ok {
-			return walk(dst, n, e.path), nil
+	if e.plain != nil {
+		if out, ok := e.plain.eval(r, dst); ok {
+			return out, nil
 		}
 	}
 	out, err := e.x.Append(dst, &r.paths, r.focus)

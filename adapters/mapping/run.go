@@ -157,7 +157,7 @@ func (r *run) bind(lets []binding) error {
 
 // forEach calls fn with the focus on every item of a path (once, without one)
 // for which the condition holds.
-func (r *run) forEach(each *expression, segment string, when *expression, lets []binding, fn func() error) error {
+func (r *run) forEach(each []*expression, segment string, when *expression, lets []binding, fn func() error) error {
 	once := func() error {
 		if len(lets) > 0 {
 			old := r.save(lets)
@@ -176,11 +176,14 @@ func (r *run) forEach(each *expression, segment string, when *expression, lets [
 	if each == nil {
 		return once()
 	}
-	items, err := each.eval(r, r.buffer())
-	if err != nil {
-		return err
+	items := r.buffer()
+	var err error
+	for _, e := range each {
+		if items, err = e.eval(r, items); err != nil {
+			return err
+		}
 	}
-	defer r.recycle(items)
+	defer func() { r.recycle(items) }()
 	focus, vars := r.focus, r.paths.Variables
 	outer, index := vars[segment], vars["index"]
 	defer func() { r.focus, vars[segment], vars["index"] = focus, outer, index }()

@@ -129,12 +129,12 @@ var (
 	zone     = regexp.MustCompile(`T(\d\d):(\d\d):(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)"$`)
 )
 
-func plain(s string) string { return letters.ReplaceAllString(strings.ToLower(s), "") }
+func folded(s string) string { return letters.ReplaceAllString(strings.ToLower(s), "") }
 
 // traceable checks that each value the message gave stands in the message, and
 // that each value computed from it names the places it looked at.
 func (c *invariants) traceable(src *Source, out *Result) {
-	text := plain(string(src.Root.Raw()))
+	text := folded(string(src.Root.Raw()))
 	for _, s := range out.Trace {
 		c.values++
 		if s.Map == "" {
@@ -148,7 +148,7 @@ func (c *invariants) traceable(src *Source, out *Result) {
 			continue
 		}
 		value := strings.ReplaceAll(zone.ReplaceAllString(s.Value, "$1 $2 $3$4"), `\n`, " ")
-		if !strings.Contains(text, plain(value)) && !inPieces(text, value) {
+		if !strings.Contains(text, folded(value)) && !inPieces(text, value) {
 			c.t.Errorf("%s: %s %s = %s is not in the message at %v (%s)", c.name, s.Resource, s.Path, s.Value, s.From, s.Map)
 		}
 	}
@@ -158,7 +158,7 @@ func (c *invariants) traceable(src *Source, out *Result) {
 // whose seconds the message does not give.
 func inPieces(text, value string) bool {
 	for _, word := range strings.FieldsFunc(strings.Trim(value, `"`), func(r rune) bool { return r == ' ' || r == '-' }) {
-		if w := plain(word); w != "00" && !strings.Contains(text, w) {
+		if w := folded(word); w != "00" && !strings.Contains(text, w) {
 			return false
 		}
 	}

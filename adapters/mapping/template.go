@@ -14,8 +14,8 @@ import (
 // group is what stands under resources: resources, or further groups, for every
 // item of a path.
 type group struct {
-	each     *expression // nil: once
-	segment  string      // variable that holds the item, "" if none
+	each     []*expression // nil: once
+	segment  string        // variable that holds the item, "" if none
 	when     *expression
 	lets     []binding
 	resource *resource // nil: groups
@@ -48,9 +48,7 @@ func (r *compiling) groups(n *yaml.Node, s scope) []group {
 func (r *compiling) group(n *yaml.Node, s scope) (g group) {
 	d := r.directives(n)
 	if d.each != nil {
-		if g.each = r.expression(d.each, s); g.each != nil {
-			g.segment = focusSegment(g.each.x.Tree())
-		}
+		g.each, g.segment = r.each(d.each, s)
 		s = s.inside(g.segment)
 	}
 	g.lets = r.bindings(d.lets, s)
@@ -266,13 +264,12 @@ func (r *compiling) mapping(n *yaml.Node, t elementType, s scope) node {
 	}
 	defer func() { r.depth-- }()
 	d := r.directives(n)
-	var each *expression
+	var each []*expression
 	segment := ""
 	if d.each != nil {
-		if each = r.expression(d.each, s); each == nil {
+		if each, segment = r.each(d.each, s); each == nil {
 			return nil
 		}
-		segment = focusSegment(each.x.Tree())
 		s = s.inside(segment)
 	}
 	var when *expression

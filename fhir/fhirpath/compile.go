@@ -165,7 +165,7 @@ func (c *compiler) binary(x *expr) (op, error) {
 	case "and", "or", "xor", "implies":
 		return &logicOp{a, b, x.name}, nil
 	case "|":
-		return &unionOp{a, b}, nil
+		return union(a, b), nil
 	case "in":
 		return &memberOp{a, b}, nil
 	case "contains":

@@ -1,5 +1,7 @@
 package fhirpath
 
+import "slices"
+
 import "strings"
 
 type literalOp struct{ value Value }
@@ -55,6 +57,37 @@ func (o *indexerOp) eval(f *frame, dst []Item) ([]Item, error) {
 	}
 	f.recycle(b)
 	return dst, nil
+}
+
+// listOp is a union of strings that stand in the expression, as in
+// x in ('a' | 'b'): made once.
+type listOp []Item
+
+func (o listOp) eval(_ *frame, dst []Item) ([]Item, error) { return append(dst, o...), nil }
+
+// union joins two ops, at once where both are strings of the expression.
+func union(a, b op) op {
+	var list listOp
+	for _, side := range []op{a, b} {
+		switch o := side.(type) {
+		case listOp:
+			list = append(list, o...)
+		case literalOp:
+			if o.value.kind != KindString {
+				return &unionOp{a, b}
+			}
+			list = append(list, Item{val: o.value})
+		default:
+			return &unionOp{a, b}
+		}
+	}
+	var once listOp
+	for _, it := range list {
+		if !slices.ContainsFunc(once, func(o Item) bool { return o.val.str == it.val.str }) {
+			once = append(once, it)
+		}
+	}
+	return once
 }
 
 type unionOp struct{ a, b op }
