@@ -9,9 +9,9 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/tcm"
 )
 
-// mapping turns one document into resources. What several visits share (patient,
+// mapped turns one document into resources. What several visits share (patient,
 // doctor, organisation, coverage) is kept apart from what the visit owns.
-type mapping struct {
+type mapped struct {
 	doc   *Document
 	zone  *time.Location
 	visit tcm.Visit
@@ -21,8 +21,8 @@ type mapping struct {
 	record      tcm.Record
 }
 
-func mapDocument(doc *Document, zone *time.Location) *mapping {
-	m := &mapping{doc: doc, zone: zone, visit: tcm.Visit{OrgCode: doc.OrgCode,
+func mapDocument(doc *Document, zone *time.Location) *mapped {
+	m := &mapped{doc: doc, zone: zone, visit: tcm.Visit{OrgCode: doc.OrgCode,
 		EncounterID: tcm.EncounterID(doc.OrgCode, doc.VisitNo), PatientID: tcm.PatientID(doc.OrgCode, doc.Patient.ID)}}
 	m.visit.Time = m.time(doc.VisitTime)
 	if doc.Doctor.ID != "" {
@@ -43,14 +43,14 @@ func mapDocument(doc *Document, zone *time.Location) *mapping {
 }
 
 // time writes a moment as a FHIR dateTime in the hub's zone.
-func (m *mapping) time(t Moment) string {
+func (m *mapped) time(t Moment) string {
 	if t.IsZero() {
 		t = m.doc.VisitTime
 	}
 	return t.In(m.zone).Format("2006-01-02T15:04:05.999Z07:00")
 }
 
-func (m *mapping) at(t Moment) tcm.Visit {
+func (m *mapped) at(t Moment) tcm.Visit {
 	v := m.visit
 	v.Time = m.time(t)
 	return v
@@ -58,14 +58,14 @@ func (m *mapping) at(t Moment) tcm.Visit {
 
 // add puts resources among those the visit owns and names the first in the
 // record's contents.
-func (m *mapping) add(rs []tcm.Resource) {
+func (m *mapped) add(rs []tcm.Resource) {
 	if len(rs) > 0 {
 		m.record.Entries = append(m.record.Entries, rs[0].Type+"/"+rs[0].ID)
 		m.own = append(m.own, rs...)
 	}
 }
 
-func (m *mapping) people() {
+func (m *mapped) people() {
 	d := m.doc
 	m.shared = append(m.shared, tcm.Organization{Code: d.OrgCode, Name: d.OrgName}.Resources()...)
 	if d.Doctor.ID != "" {
@@ -75,24 +75,24 @@ func (m *mapping) people() {
 	m.shared = append(m.shared, m.coverage().Resources()...)
 }
 
-func (m *mapping) patient() tcm.Patient {
+func (m *mapped) patient() tcm.Patient {
 	p := m.doc.Patient
 	return tcm.Patient{OrgCode: m.doc.OrgCode, No: p.ID, Name: p.Name, Gender: string(p.Gender), BirthDate: string(p.BirthDate),
 		NationalID: p.IDNo, Phone: p.Phone, Address: p.Address}
 }
 
-func (m *mapping) coverage() tcm.Coverage {
+func (m *mapped) coverage() tcm.Coverage {
 	return tcm.Coverage{OrgCode: m.doc.OrgCode, PatientID: m.visit.PatientID, Insurance: m.insurance()}
 }
 
-func (m *mapping) insurance() tcm.Insurance {
+func (m *mapped) insurance() tcm.Insurance {
 	if m.doc.Patient.InsuranceType == "" {
 		return tcm.Insurance{}
 	}
 	return tcm.InsuranceOf(m.doc.Patient.InsuranceType)
 }
 
-func (m *mapping) encounterAndRecord() {
+func (m *mapped) encounterAndRecord() {
 	d := m.doc
 	m.encounter = tcm.Encounter{OrgCode: d.OrgCode, OrgName: d.OrgName, VisitNo: d.VisitNo, Status: "finished", Start: m.visit.Time, End: m.end(),
 		PatientID: m.visit.PatientID, PatientName: d.Patient.Name, DoctorID: m.visit.DoctorID, DoctorName: d.Doctor.Name,
@@ -107,7 +107,7 @@ func (m *mapping) encounterAndRecord() {
 // end is when the visit was over, as far as the document tells: the last of its
 // times on the day of the visit. A Period without an end would reach into the
 // future, and every search by date would find the visit.
-func (m *mapping) end() string {
+func (m *mapped) end() string {
 	const day = "2006-01-02"
 	last := m.doc.VisitTime
 	for t := range m.doc.times() {
@@ -118,7 +118,7 @@ func (m *mapping) end() string {
 	return m.time(last)
 }
 
-func (m *mapping) diagnoses() {
+func (m *mapped) diagnoses() {
 	rank := 0
 	for _, d := range m.doc.Diagnoses {
 		rank++
@@ -133,7 +133,7 @@ func (m *mapping) diagnoses() {
 }
 
 // coding puts a code under its national system, else under the organisation's.
-func (m *mapping) coding(code, name string, western bool) tcm.Coding {
+func (m *mapped) coding(code, name string, western bool) tcm.Coding {
 	c := tcm.Coding{Code: code, Display: name}
 	if code != "" {
 		var ok bool
@@ -144,7 +144,7 @@ func (m *mapping) coding(code, name string, western bool) tcm.Coding {
 	return c
 }
 
-func (m *mapping) findings() {
+func (m *mapped) findings() {
 	f := m.doc.Four
 	for _, x := range []struct{ kind, text string }{{tcm.Inspection, f.Inspection}, {tcm.Listening, f.Listening},
 		{tcm.Inquiry, f.Inquiry}, {tcm.Palpation, f.Palpation}, {tcm.Tongue, f.Tongue}, {tcm.Pulse, f.Pulse}} {
@@ -152,7 +152,7 @@ func (m *mapping) findings() {
 	}
 }
 
-func (m *mapping) herbal() {
+func (m *mapped) herbal() {
 	for _, p := range m.doc.Herbal {
 		out := tcm.HerbalPrescription{Visit: m.at(p.Time), VisitNo: m.doc.VisitNo, No: p.No, Category: herbalKind(p),
 			Formula: p.Formula, Doses: string(p.Doses), Usage: p.Usage, Frequency: p.Frequency, Amount: string(p.Amount)}
@@ -212,7 +212,7 @@ func grams(value string, shift int32) string {
 	return parse(Decimal(value)).Shift(shift).String()
 }
 
-func (m *mapping) drugs() {
+func (m *mapped) drugs() {
 	for _, p := range m.doc.WesternRx {
 		var total sum
 		for _, x := range p.Items {
@@ -244,7 +244,7 @@ func drugKind(p WesternPrescription) string {
 	return tcm.WesternRx
 }
 
-func (m *mapping) treatments() {
+func (m *mapped) treatments() {
 	seen := map[string]int{}
 	for _, t := range m.doc.Treatments {
 		key := t.Code
@@ -257,7 +257,7 @@ func (m *mapping) treatments() {
 	}
 }
 
-func (m *mapping) charges() {
+func (m *mapped) charges() {
 	seen := map[string]int{}
 	for _, c := range m.doc.Charges {
 		amount := string(c.Amount)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"github.com/qihuang-health/qihuang/adapters/mapping"
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/model"
 	"github.com/qihuang-health/qihuang/fhir/tcm"
@@ -52,7 +53,7 @@ func decodeOne(t testing.TB, text []byte) *Document {
 	return doc
 }
 
-func encodeAll(t testing.TB, m *mapping) []byte {
+func encodeAll(t testing.TB, m *mapped) []byte {
 	t.Helper()
 	var enc model.Encoder
 	var out []byte
@@ -127,7 +128,7 @@ func TestMapScenario(t *testing.T) {
 
 // checkResources holds one mapped visit against invariants: ids unique, every
 // reference resolves, money as expected.
-func checkResources(t *testing.T, m *mapping, count map[string]int, totals map[string]json.Number) {
+func checkResources(t *testing.T, m *mapped, count map[string]int, totals map[string]json.Number) {
 	t.Helper()
 	ids, refs := map[string]bool{}, []string{}
 	for _, line := range bytes.Split(bytes.TrimSpace(encodeAll(t, m)), []byte("\n")) {
@@ -206,13 +207,13 @@ func TestMapUnits(t *testing.T) {
 func TestMomentForms(t *testing.T) {
 	for _, s := range []string{"2026-10-12 08:31:05", "2026-10-12T08:31:05+08:00", "2026-10-1208:31:05", "20261012083105",
 		"2026101208:31:05", "2026-10-12 08:31:05.0", "2026-10-12T00:31:05Z"} {
-		got, ok := ParseMoment(s, china)
+		got, ok := mapping.ParseMoment(s, china)
 		if !ok || !got.Equal(time.Date(2026, 10, 12, 0, 31, 5, 0, time.UTC)) {
 			t.Errorf("%s: %v %v", s, got, ok)
 		}
 	}
 	for _, s := range []string{"", "yesterday", "2026-13-01 00:00:00", "99999999999999"} {
-		if got, ok := ParseMoment(s, china); ok {
+		if got, ok := mapping.ParseMoment(s, china); ok {
 			t.Errorf("%s taken as %v", s, got)
 		}
 	}
@@ -220,12 +221,12 @@ func TestMomentForms(t *testing.T) {
 
 func TestDecimalForms(t *testing.T) {
 	for in, want := range map[string]string{"9": "9", "9.00": "9", "0.245": "0.245", "-1.50": "-1.5", "007": "7", "1e2": "100", "-0": "0", "0.0": "0"} {
-		if got, ok := ParseDecimal(in); !ok || got != want {
+		if got, ok := mapping.ParseDecimal(in); !ok || got != want {
 			t.Errorf("%s: %q %v", in, got, ok)
 		}
 	}
 	for _, in := range []string{"", "x", "1.2.3", "1,5", "NaN", "1e999", strings.Repeat("1", 50)} {
-		if got, ok := ParseDecimal(in); ok {
+		if got, ok := mapping.ParseDecimal(in); ok {
 			t.Errorf("%s taken as %s", in, got)
 		}
 	}

@@ -3,6 +3,7 @@ package his
 import (
 	"time"
 
+	"github.com/qihuang-health/qihuang/adapters/mapping"
 	"github.com/qihuang-health/qihuang/adapters/soap"
 	"github.com/qihuang-health/qihuang/fhir/tcm"
 	"github.com/qihuang-health/qihuang/internal/charset"
@@ -37,7 +38,7 @@ func (w *writing) push01() error {
 	if when.IsZero() || when.After(w.message.Received) {
 		when = w.message.Received
 	}
-	at := newer(when, w.message.Received)
+	at := mapping.Newer(when, w.message.Received)
 	pid := tcm.PatientID(p.org, p.patient.No)
 	old, ok, err := w.read("Patient", pid)
 	if err != nil {
@@ -92,5 +93,5 @@ func (w *writing) push02() error {
 	if when.IsZero() || when.After(w.message.Received) {
 		when = w.message.Received
 	}
-	return w.put(newer(when, w.message.Received), d.Resources()...)
+	return w.put(mapping.Newer(when, w.message.Received), d.Resources()...)
 }

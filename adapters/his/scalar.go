@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/shopspring/decimal"
+	"github.com/qihuang-health/qihuang/adapters/mapping"
 )
 
 // scalar says how one Go type is read from text and described in the schema.
@@ -57,103 +57,24 @@ func enum(a, b string, aliases map[string]string) scalar {
 	}
 }
 
-// momentLayouts are the forms seen from HIS systems; the glued ones are real
-// (tcm_platform_interface: 2018-05-2821:04:40; Winning: yyyyMMddHH:mm:ss).
-var momentLayouts = []string{
-	time.RFC3339Nano, "2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04",
-	"2006-01-0215:04:05", "20060102150405", "2006010215:04:05", "20060102 15:04:05", "200601021504",
-	"2006/01/02 15:04:05", "2006/1/2 15:04:05", "2006-01-02", "20060102", "2006-01-02T15:04:05Z0700", "20060102150405Z0700",
-}
-
-// ParseMoment reads a time in any of the forms HIS systems write; those without
-// a zone are in zone. The result has whole milliseconds.
-func ParseMoment(s string, zone *time.Location) (time.Time, bool) {
-	for _, layout := range momentLayouts {
-		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
-			return t.Truncate(time.Millisecond), t.Year() >= 1900 && t.Year() < 2200
-		}
-	}
-	return time.Time{}, false
-}
-
 func setMoment(v reflect.Value, s string, zone *time.Location) bool {
-	t, ok := ParseMoment(s, zone)
+	t, ok := mapping.ParseMoment(s, zone)
 	if ok {
 		v.Field(0).Set(reflect.ValueOf(t))
 	}
 	return ok
 }
 
-// ParseDay reads a date, with or without a time behind it.
-func ParseDay(s string) (string, bool) {
-	for _, layout := range []string{"2006-01-02", "20060102", "2006/1/2", "2006-1-2"} {
-		if t, err := time.Parse(layout, s); err == nil && t.Year() >= 1800 {
-			return t.Format(time.DateOnly), true
-		}
-	}
-	if t, ok := ParseMoment(s, time.UTC); ok {
-		return t.Format(time.DateOnly), true
-	}
-	for _, layout := range []string{"2006-01", "2006"} {
-		if t, err := time.Parse(layout, s); err == nil && t.Year() >= 1800 {
-			return t.Format(layout), true
-		}
-	}
-	return "", false
-}
-
 func setDay(v reflect.Value, s string, _ *time.Location) bool {
-	d, ok := ParseDay(s)
+	d, ok := mapping.ParseDay(s)
 	v.SetString(d)
 	return ok
 }
 
 func setDecimal(v reflect.Value, s string, _ *time.Location) bool {
-	d, ok := ParseDecimal(s)
+	d, ok := mapping.ParseDecimal(s)
 	v.SetString(d)
 	return ok
-}
-
-// ParseDecimal returns the shortest form of an exact decimal.
-func ParseDecimal(s string) (string, bool) {
-	if len(s) > 40 {
-		return "", false
-	}
-	if simple, ok := shorten(s); ok {
-		return simple, true
-	}
-	d, err := decimal.NewFromString(s)
-	if err != nil || d.Exponent() < -30 || d.Exponent() > 30 {
-		return "", false
-	}
-	return d.String(), true
-}
-
-// shorten handles plain digits with at most one point, without arithmetic.
-func shorten(s string) (string, bool) {
-	neg := strings.HasPrefix(s, "-")
-	s = strings.TrimPrefix(s, "-")
-	dot := -1
-	for i := range len(s) {
-		if s[i] == '.' && dot < 0 && i > 0 {
-			dot = i
-		} else if s[i] < '0' || s[i] > '9' {
-			return "", false
-		}
-	}
-	if s == "" || dot == len(s)-1 {
-		return "", false
-	}
-	if dot >= 0 {
-		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
-	}
-	for len(s) > 1 && s[0] == '0' && s[1] != '.' {
-		s = s[1:]
-	}
-	if neg && s != "0" {
-		s = "-" + s
-	}
-	return s, true
 }
 
 // assign parses s into *p, a pointer to one of the scalar types.

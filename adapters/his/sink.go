@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/qihuang-health/qihuang/adapters/mapping"
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/model"
 	"github.com/qihuang-health/qihuang/fhir/store"
@@ -22,6 +23,9 @@ const (
 	Kind01    = "tcm-his-01" // SOAP: patient and visit
 	Kind02    = "tcm-his-02" // SOAP: one drug of the dictionary
 )
+
+// Shape is the name under which maps write visit documents.
+const Shape = "Visit"
 
 // mapVersion stands in the digest of a message's content, so that replaying old
 // messages through a changed mapping takes effect.
@@ -58,8 +62,6 @@ func (s *Sink) Handle(ctx context.Context, m *pipeline.Message) error {
 		err = w.push01()
 	case Kind02:
 		err = w.push02()
-	case KindV2:
-		err = w.hl7v2()
 	default:
 		err = fault.New(fault.Unsupported, "不支持的消息种类 %s", m.Kind)
 	}
@@ -141,8 +143,8 @@ func (w *writing) insured(m *mapping, own []store.Op) error {
 }
 
 // people writes what visits share, never undoing what is newer.
-func (w *writing) people(m *mapping) error {
-	at := newer(w.businessTime(m), w.message.Received)
+func (w *writing) people(m *mapped) error {
+	at := mapping.Newer(w.businessTime(m), w.message.Received)
 	d := m.doc
 	p := m.patient()
 	if old, ok, err := w.read("Patient", m.visit.PatientID); err != nil {
@@ -184,7 +186,7 @@ func (w *writing) directory(at string, r tcm.Resource, name string) error {
 
 // businessTime is when the visit's facts were true: the latest time told in the
 // document, not before the push that opened the visit, never in the future.
-func (w *writing) businessTime(m *mapping) time.Time {
+func (w *writing) businessTime(m *mapped) time.Time {
 	last := m.doc.VisitTime.Time
 	later := func(t time.Time) {
 		if t.After(last) {
@@ -205,21 +207,8 @@ func (w *writing) businessTime(m *mapping) time.Time {
 	return last
 }
 
-// newer makes the instant for [store.Op.IfNewer]: it orders by business time (to
-// the second), then by arrival, which stands in the microseconds: the delay to
-// the second for nine days, beyond that more coarsely.
-func newer(business, received time.Time) string {
-	const day, fine = 86_400, 800_000
-	business = business.Truncate(time.Second)
-	delay := max(int64(received.Sub(business).Seconds())+day, 0)
-	if delay > fine {
-		delay = min(fine+(delay-fine)/1000, 999_999)
-	}
-	return business.Add(time.Duration(delay) * time.Microsecond).UTC().Format("2006-01-02T15:04:05.000000Z07:00")
-}
-
 // encode encodes the visit's own resources and digests the whole content.
-func (w *writing) encode(m *mapping) (digest string, own []store.Op, err error) {
+func (w *writing) encode(m *mapped) (digest string, own []store.Op, err error) {
 	h := sha256.New()
 	h.Write([]byte(mapVersion))
 	var buf []byte
@@ -258,7 +247,7 @@ func stamp(body []byte, id string) []byte {
 
 // remove deletes the parts that the visit's earlier document had and this one
 // has not.
-func (w *writing) remove(before fhir.Node, m *mapping) {
+func (w *writing) remove(before fhir.Node, m *mapped) {
 	if !before.Exists() {
 		return
 	}
@@ -294,18 +283,7 @@ func (w *writing) put(at string, rs ...tcm.Resource) error {
 
 // read returns a current resource; ok is false if there is none.
 func (w *writing) read(typ, id string) (n fhir.Node, ok bool, err error) {
-	v, err := w.snap.Read(typ, id)
-	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
-		return fhir.Node{}, false, nil
-	}
-	if err != nil {
-		return fhir.Node{}, false, err
-	}
-	tree, err := fhir.Parse(v.Resource)
-	if err != nil {
-		return fhir.Node{}, false, err
-	}
-	return tree.Root(), true, nil
+	return mapping.Current(w.snap, typ, id)
 }
 
 func cut(reference string) (typ, id string, ok bool) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qihuang-health/qihuang/adapters/mapping"
 	"github.com/qihuang-health/qihuang/adapters/soap"
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
@@ -31,6 +32,7 @@ type hub struct {
 	t    *testing.T
 	st   *memory.Store
 	sink *Sink
+	maps *mapping.Sink
 	ids  *pipeline.IDs
 	at   time.Time // when the next message is received
 }
@@ -47,7 +49,7 @@ func newHubOn(t *testing.T, ix store.Indexer) *hub {
 	done := make(chan error, 1)
 	go func() { done <- st.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-done })
-	return &hub{t: t, st: st, sink: NewSink(Default(), st), ids: pipeline.NewIDs(clock.System{}), at: now}
+	return &hub{t: t, st: st, sink: NewSink(Default(), st), maps: mapping.NewSink(book(t), st, nil), ids: pipeline.NewIDs(clock.System{}), at: now}
 }
 
 func (h *hub) message(kind string, body []byte) *pipeline.Message {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qihuang-health/qihuang/adapters/mapping"
 	"github.com/qihuang-health/qihuang/adapters/soap"
 	"github.com/qihuang-health/qihuang/fhir/tcm"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -22,7 +23,7 @@ func parseTCM(text string, zone *time.Location) (*tcmMessage, error) {
 		return nil, err
 	}
 	m := &tcmMessage{root: root}
-	if t, ok := ParseMoment(root.Child("Header").Value("sendTime"), zone); ok {
+	if t, ok := mapping.ParseMoment(root.Child("Header").Value("sendTime"), zone); ok {
 		m.sent = t
 	}
 	return m, nil
@@ -78,7 +79,7 @@ func read01(m *tcmMessage) (*push01, error) {
 	}
 	if v := e.Value("birthday"); v != "" {
 		var ok bool
-		if p.patient.BirthDate, ok = ParseDay(v); !ok {
+		if p.patient.BirthDate, ok = mapping.ParseDay(v); !ok {
 			return nil, badValue("Request/Patient/birthday", "出生日期", "例如 19560312")
 		}
 	}

@@ -74,6 +74,9 @@ func (s *Sink) ops(ctx context.Context, m *pipeline.Message, src *Source, snap s
 	}
 	m.Headers[HeaderMap] = mp.ID()
 	out, err := mp.Apply(ctx, src)
+	if err != nil {
+		err = refused{err, mp.ID()}
+	}
 	if s.codes != nil && len(out.Unmapped) > 0 {
 		s.codes(m.Source, out.Unmapped)
 	}
@@ -123,3 +126,12 @@ func Rows(text []byte) ([]*Source, error) {
 	}
 	return out, nil
 }
+
+// refused is an error that knows the map: see inbound.Mapped.
+type refused struct {
+	error
+	id string
+}
+
+func (r refused) Map() string   { return r.id }
+func (r refused) Unwrap() error { return r.error }
