@@ -86,13 +86,9 @@ func (b *Book) reload() error {
 	return nil
 }
 
-// Run watches the folder of the installation until ctx ends. A change that does
+// Run watches the folders until ctx ends: other programs write there, too. A change that does
 // not compile is logged once and changes nothing.
 func (b *Book) Run(ctx context.Context) error {
-	if b.cfg.Folder == "" {
-		<-ctx.Done()
-		return nil
-	}
 	b.seen = b.state()
 	tick := time.NewTicker(b.cfg.Every)
 	defer tick.Stop()
@@ -113,25 +109,34 @@ func (b *Book) look(ctx context.Context) {
 	}
 	b.seen = now
 	if err := b.Reload(); err != nil {
-		b.log.ErrorContext(ctx, "maps not reloaded", "folder", b.cfg.Folder, "error", err)
+		b.log.ErrorContext(ctx, "maps not reloaded", "error", err)
 		return
 	}
-	b.log.InfoContext(ctx, "maps reloaded", "folder", b.cfg.Folder)
+	b.log.InfoContext(ctx, "maps reloaded")
 }
 
-// state tells whether the folder changed: names, sizes and times of its files.
+// state tells whether the folders changed: names and times of their files.
 func (b *Book) state() string {
-	entries, err := os.ReadDir(b.cfg.Folder)
-	if err != nil {
-		return err.Error()
-	}
 	var s strings.Builder
+	for _, dir := range []string{b.cfg.Folder, b.cfg.Versions} {
+		if dir != "" {
+			listing(&s, dir)
+		}
+	}
+	return s.String()
+}
+
+// listing writes what is in a folder, and in the folders right below it.
+func listing(s *strings.Builder, dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // not there yet
+	}
 	for _, e := range entries {
 		if in, err := e.Info(); err == nil {
 			s.WriteString(e.Name() + " " + in.ModTime().String() + " ")
 		}
 	}
-	return s.String()
 }
 
 // files collects the texts in force, sorted by name.

@@ -96,6 +96,18 @@ func Read(format Format, name string, message []byte) (*Source, error) {
 	return JSON(name, message)
 }
 
+// FormatOf guesses what a message is written in, by its beginning.
+func FormatOf(message []byte) Format {
+	head := bytes.TrimLeft(message[:min(len(message), 4096)], "\ufeff \t\r\n\x0b")
+	switch {
+	case bytes.HasPrefix(head, []byte("MSH")):
+		return FormatV2
+	case bytes.HasPrefix(head, []byte("<")):
+		return FormatXML
+	}
+	return FormatJSON
+}
+
 // Test runs the map's own tests; none failing is an empty list.
 func (m *Map) Test(ctx context.Context) (passed int, failures []Failure) {
 	for _, t := range m.tests {

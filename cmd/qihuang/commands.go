@@ -12,6 +12,7 @@ func commands() []*cobra.Command {
 		simCmd(),
 		fhirpathCmd(),
 		viewCmd(),
+		mapCmd(),
 		alertsCmd(),
 		extractCmd(),
 		loadCmd(),

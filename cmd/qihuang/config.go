@@ -39,6 +39,7 @@ type Config struct {
 	FHIR       FHIRConfig       `yaml:"fhir"`
 	Outbound   outbound.Config  `yaml:"outbound"`
 	Region     region.Config    `yaml:"region"`
+	Maps       MapsConfig       `yaml:"maps"`
 	Trace      trace.Config     `yaml:"trace"`
 	Sources    []SourceConfig   `yaml:"sources"`
 
@@ -173,6 +174,9 @@ func (c Config) Validate() error {
 		return fault.New(fault.Invalid, "配置 fhir.history 的 versions 与 days 不能为负，days 不超过 36500")
 	}
 	if err := errors.Join(c.Housekeeping.validate(), c.Outbound.Validate(), c.Trace.Validate(), validateSources(c.Sources), c.Supervision.validate(), c.ClickHouse.Layout.Validate(), exports.Validate(c.ClickHouse.Exports)); err != nil {
+		return err
+	}
+	if err := c.Maps.validate(); err != nil {
 		return err
 	}
 	_, err := c.zone()

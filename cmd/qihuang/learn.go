@@ -25,6 +25,7 @@ func (h *hub) learn(v *validate.Validator) error {
 	terms, profiles := beside{h.terms, shipped}, beside{v, shipped}
 	f := follow.New(h.store, map[string]follow.Sink{"CodeSystem": terms, "ValueSet": terms, "ConceptMap": terms, "StructureDefinition": profiles}, h.log)
 	h.terms.Follow(f.Refresh)
+	h.refreshTerms = f.Refresh
 	v.Follow(f.Refresh)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/adapters/hl7v2/mllp"
+	"github.com/qihuang-health/qihuang/adapters/mapping"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/jobs"
@@ -74,7 +75,11 @@ type hub struct {
 	settlements []*settlement // 新农合/医保 centres; one without a centre if none is configured
 	changes     *changes.Publisher
 	mllp        *mllp.Listener
-	records     *kafka.Log // the transactions
+	maps        *mapping.Book
+
+	refreshTerms func(context.Context) error // takes stored terminology in
+
+	records *kafka.Log // the transactions
 
 	subscriptions *subscribe.Service
 	jobs          *jobs.Manager // asynchronous work of /fhir
