@@ -48,7 +48,19 @@ func NewSink(cfg Config, st store.Store) *Sink {
 
 // Handle maps m and commits it. See [pipeline.Sink] for the meaning of errors.
 func (s *Sink) Handle(ctx context.Context, m *pipeline.Message) error {
-	tx := &store.Transaction{ID: "his-" + m.ID, Actor: m.Source, Time: m.Received.UTC().Truncate(time.Millisecond), Source: m.ID}
+	return s.handle(ctx, m, "his-"+m.ID)
+}
+
+// Visit gives a visit document that a map made of m its effect: see [Shape].
+func (s *Sink) Visit(ctx context.Context, m *pipeline.Message, document []byte) error {
+	own := *m
+	own.Kind, own.Body, own.Charset = KindVisit, document, ""
+	sum := sha256.Sum256(document)
+	return s.handle(ctx, &own, "his-"+m.ID+"-"+hex.EncodeToString(sum[:8]))
+}
+
+func (s *Sink) handle(ctx context.Context, m *pipeline.Message, id string) error {
+	tx := &store.Transaction{ID: id, Actor: m.Source, Time: m.Received.UTC().Truncate(time.Millisecond), Source: m.ID}
 	snap, err := s.store.Snapshot(ctx, 0)
 	if err != nil {
 		return err

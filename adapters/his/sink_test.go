@@ -11,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/qihuang-health/qihuang/adapters/mapping"
+	"github.com/qihuang-health/qihuang/adapters/mapping/rows"
 	"github.com/qihuang-health/qihuang/adapters/soap"
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
@@ -49,7 +52,15 @@ func newHubOn(t *testing.T, ix store.Indexer) *hub {
 	done := make(chan error, 1)
 	go func() { done <- st.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-done })
-	return &hub{t: t, st: st, sink: NewSink(Default(), st), maps: mapping.NewSink(book(t), st, nil), ids: pipeline.NewIDs(clock.System{}), at: now}
+	h := &hub{t: t, st: st, sink: NewSink(Default(), st), ids: pipeline.NewIDs(clock.System{}), at: now}
+	staged, err := rows.Open("rows", vfs.NewMem())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { staged.Close() })
+	h.maps = mapping.NewSink(book(t), st, mapping.SinkParts{Rows: staged,
+		Shapes: map[string]func(context.Context, *pipeline.Message, []byte) error{Shape: h.sink.Visit}})
+	return h
 }
 
 func (h *hub) message(kind string, body []byte) *pipeline.Message {

@@ -155,14 +155,14 @@ func (m *Map) check(ctx context.Context, t *test) []Failure {
 	return bad
 }
 
-// Bundle is the result as a collection Bundle; documents of other shapes are
-// left out.
+// Bundle is the result as a collection Bundle. Documents of other shapes stand
+// among the resources, for tests and previews.
 func (o *Result) Bundle() []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"resourceType":"Bundle","type":"collection","entry":[`)
 	n := 0
 	for _, r := range o.Resources {
-		if r.Body == nil || !bytes.HasPrefix(r.Body, []byte(`{"resourceType"`)) {
+		if r.Body == nil {
 			continue
 		}
 		if n++; n > 1 {

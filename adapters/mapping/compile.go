@@ -70,6 +70,7 @@ type Map struct {
 	body     []group
 	tests    []*test
 	priority int
+	joined   *join // rows of several tables; nil: a row alone
 }
 
 // ID is name@version, as it stands in dead letters and traces.
@@ -228,7 +229,7 @@ func (r *compiling) addTemplates(n *yaml.Node) {
 // document reads the top level. Order matters only for what names need: the
 // tables and templates come first.
 func (r *compiling) document(root *yaml.Node) {
-	var body, lets, require, match, tests, at *yaml.Node
+	var body, lets, require, match, tests, at, joins, key, group *yaml.Node
 	for k, v := range pairs(root) {
 		switch k.Value {
 		case "map", "uses":
@@ -238,6 +239,12 @@ func (r *compiling) document(root *yaml.Node) {
 			match = v
 		case "time":
 			at = v
+		case "join":
+			joins = v
+		case "key":
+			key = v
+		case "group":
+			group = v
 		case "require":
 			require = v
 		case "let":
@@ -251,10 +258,11 @@ func (r *compiling) document(root *yaml.Node) {
 		case "tests":
 			tests = v
 		default:
-			r.fail(k, "不认识的键 %s", "可用：map title match uses time require let codes templates resources tests", k.Value)
+			r.fail(k, "不认识的键 %s", "可用：map title match key join group uses time require let codes templates resources tests", k.Value)
 		}
 	}
 	r.match(match)
+	r.joins(key, joins, group)
 	s := scope{}
 	r.common()
 	r.m.lets = append(r.m.lets, r.bindings(lets, s)...)

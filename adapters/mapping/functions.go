@@ -24,7 +24,7 @@ import (
 //	diagnosisSystem(western) the national system of a diagnosis code by its shape
 //	diagnosisKind(code, name) tcm-disease, tcm-syndrome or western, by a code and the name of its system
 //	category()             the prescription or charge category a name stands for
-//	sum()                  exact sum of numbers
+//	total()                exact sum of numbers
 func functions(zone *time.Location) map[string]fhirpath.Function {
 	one := func(fn func(s string) (fhirpath.Value, bool)) fhirpath.Function {
 		return fhirpath.Function{Eval: func(_ *fhirpath.Context, in fhirpath.Collection, _ []fhirpath.Collection) (fhirpath.Collection, error) {
@@ -52,7 +52,7 @@ func functions(zone *time.Location) map[string]fhirpath.Function {
 		"code":            {Min: 1, Max: 1, Eval: translated},
 		"diagnosisSystem": {Min: 1, Max: 1, Eval: diagnosisSystem},
 		"diagnosisKind":   {Min: 2, Max: 2, Eval: diagnosisKind},
-		"sum":             {Eval: total},
+		"total":           {Eval: total},
 	}
 }
 

@@ -76,7 +76,7 @@ func (h *hub) mountHIS(r gin.IRouter) error {
 	for _, kind := range []string{his.KindVisit, his.Kind01, his.Kind02} {
 		h.inbound.Handle(kind, sink)
 	}
-	if err := h.openMaps(); err != nil {
+	if err := h.openMaps(sink.Visit); err != nil {
 		return err
 	}
 	return h.openMLLP()

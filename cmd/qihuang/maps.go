@@ -9,11 +9,13 @@ import (
 
 	"github.com/qihuang-health/qihuang/adapters/his"
 	"github.com/qihuang-health/qihuang/adapters/mapping"
+	"github.com/qihuang-health/qihuang/adapters/mapping/rows"
 	"github.com/qihuang-health/qihuang/configs/maps"
 	"github.com/qihuang-health/qihuang/fhir/store/checked"
 	"github.com/qihuang-health/qihuang/fhir/terminology"
 	"github.com/qihuang-health/qihuang/internal/clock"
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/pipeline"
 )
 
 // MapsConfig says where an installation keeps its own maps.
@@ -71,12 +73,19 @@ func (h *hub) takeTerms(ctx context.Context) error {
 	return h.refreshTerms(ctx)
 }
 
-// openMaps makes the maps and the sink of the messages they take.
-func (h *hub) openMaps() (err error) {
+// openMaps makes the maps and the sink of the messages they take; visit takes
+// the visit documents they write.
+func (h *hub) openMaps(visit func(context.Context, *pipeline.Message, []byte) error) (err error) {
 	if h.maps, err = openBook(h.cfg.Maps, h.dir("maps"), h.knowledge, conceptMaps{h.terms, h.takeTerms}, h.zone, h.clock, h.log); err != nil {
 		return err
 	}
-	sink := mapping.NewSink(h.maps, checked.New(h.store, h.policy("maps")), nil)
+	staged, err := rows.Open(h.dir("rows"), nil)
+	if err != nil {
+		return err
+	}
+	h.onClose(staged.Close)
+	sink := mapping.NewSink(h.maps, checked.New(h.store, h.policy("maps")), mapping.SinkParts{Rows: staged,
+		Shapes: map[string]func(context.Context, *pipeline.Message, []byte) error{his.Shape: visit}})
 	for _, kind := range []string{mapping.KindV2, mapping.KindXML, mapping.KindJSON, mapping.KindRows} {
 		h.inbound.Handle(kind, sink)
 	}
