@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/qihuang-health/qihuang/fhir"
@@ -19,7 +20,7 @@ const (
 	KindV2   = "hl7v2" // one HL7 v2 message
 	KindXML  = "xml"   // one document
 	KindJSON = "json"  // one document; header "name" says which
-	KindRows = "rows"  // {"table":"MS_BRDA","rows":[{"BRID":"1",…},…]}
+	KindRows = "table" // {"table":"MS_BRDA","rows":[{"BRID":"1",…},…]}
 )
 
 // HeaderMap is the header that holds, after a message was handled, which map did
@@ -32,6 +33,7 @@ type Sink struct {
 	book  *Book
 	store store.Store
 	parts SinkParts
+	turns sync.Map // source → *sync.Mutex: joins of one source take turns
 }
 
 // SinkParts are what a sink may be given beside the store; all may be nil.
@@ -42,7 +44,9 @@ type SinkParts struct {
 }
 
 // NewSink returns a sink that writes to st by the maps in force.
-func NewSink(book *Book, st store.Store, parts SinkParts) *Sink { return &Sink{book, st, parts} }
+func NewSink(book *Book, st store.Store, parts SinkParts) *Sink {
+	return &Sink{book: book, store: st, parts: parts}
+}
 
 // Handle implements [pipeline.Sink].
 func (s *Sink) Handle(ctx context.Context, m *pipeline.Message) error {
@@ -52,6 +56,13 @@ func (s *Sink) Handle(ctx context.Context, m *pipeline.Message) error {
 	}
 	if m.Kind == KindRows && len(list) > 0 && s.parts.Rows != nil {
 		joined := s.book.Joined(list[0].Name)
+		if len(joined) > 0 {
+			// Else one message could write a visit without rows that another kept
+			// and wrote meanwhile.
+			turn, _ := s.turns.LoadOrStore(m.Source, &sync.Mutex{})
+			turn.(*sync.Mutex).Lock()
+			defer turn.(*sync.Mutex).Unlock()
+		}
 		for _, mp := range joined {
 			sources, err := mp.Join(ctx, s.parts.Rows, m.Source, list)
 			if err == nil {

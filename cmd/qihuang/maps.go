@@ -11,7 +11,6 @@ import (
 	"github.com/qihuang-health/qihuang/adapters/mapping"
 	"github.com/qihuang-health/qihuang/adapters/mapping/rows"
 	"github.com/qihuang-health/qihuang/configs/maps"
-	"github.com/qihuang-health/qihuang/fhir/store/checked"
 	"github.com/qihuang-health/qihuang/fhir/terminology"
 	"github.com/qihuang-health/qihuang/internal/clock"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -84,7 +83,7 @@ func (h *hub) openMaps(visit func(context.Context, *pipeline.Message, []byte) er
 		return err
 	}
 	h.onClose(staged.Close)
-	sink := mapping.NewSink(h.maps, checked.New(h.store, h.policy("maps")), mapping.SinkParts{Rows: staged,
+	sink := mapping.NewSink(h.maps, h.sinkStore("maps"), mapping.SinkParts{Rows: staged,
 		Shapes: map[string]func(context.Context, *pipeline.Message, []byte) error{his.Shape: visit}})
 	for _, kind := range []string{mapping.KindV2, mapping.KindXML, mapping.KindJSON, mapping.KindRows} {
 		h.inbound.Handle(kind, sink)
