@@ -46,6 +46,8 @@ func consoleMenu() []Link {
 		{URL: "/console/sources", Name: "来源"},
 		{URL: "/console/messages", Name: "消息"},
 		{URL: "/console/alerts", Name: "告警"},
+		{URL: "/console/codes", Name: "代码对照"},
+		{URL: "/console/maps", Name: "消息映射"},
 	}
 }
 

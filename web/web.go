@@ -18,7 +18,7 @@ import (
 // charts set styles from script.
 const Policy = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'self'; form-action 'self'; base-uri 'self'"
 
-//go:embed all:static shared analysts console features guide supervision
+//go:embed all:static shared analysts console features guide supervision workbench
 var files embed.FS
 
 // Static returns the files served under /static.

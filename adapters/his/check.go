@@ -1,10 +1,13 @@
 package his
 
 import (
+	"context"
 	"strconv"
 
+	"github.com/qihuang-health/qihuang/adapters/mapping"
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/tcm"
+	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
 // check finds what no single value shows: codes, doubled numbers, doses.
@@ -12,9 +15,9 @@ func (r *decoding) check(doc *Document, codes UnknownCodes) {
 	root := r.tree.Root()
 	if codes != Keep {
 		for i, d := range doc.Diagnoses {
-			r.code(root, i, "diseaseCode", d.DiseaseCode, false)
-			r.code(root, i, "syndromeCode", d.SyndromeCode, false)
-			r.code(root, i, "icd10", d.ICD10, true)
+			r.code(doc, i, "diseaseCode", mapping.Coding{Code: d.DiseaseCode, Display: d.DiseaseName}, false)
+			r.code(doc, i, "syndromeCode", mapping.Coding{Code: d.SyndromeCode, Display: d.SyndromeName}, false)
+			r.code(doc, i, "icd10", mapping.Coding{Code: d.ICD10, Display: d.Name}, true)
 		}
 	}
 	seen := make(map[string]bool, len(doc.Herbal)+len(doc.WesternRx))
@@ -39,7 +42,37 @@ func (r *decoding) check(doc *Document, codes UnknownCodes) {
 	}
 }
 
-func (r *decoding) code(root fhir.Node, i int, field, code string, western bool) {
+// translate puts the national code in the place of a local one that was mapped.
+func (r *decoding) translate(ctx context.Context, doc *Document, maps mapping.Codes) error {
+	if maps == nil {
+		return nil
+	}
+	for i := range doc.Diagnoses {
+		d := &doc.Diagnoses[i]
+		for _, x := range []struct {
+			code, name *string
+			western    bool
+		}{{&d.DiseaseCode, &d.DiseaseName, false}, {&d.SyndromeCode, &d.SyndromeName, false}, {&d.ICD10, &d.Name, true}} {
+			if _, national := tcm.CodingSystem(*x.code, x.western); *x.code == "" || national {
+				continue
+			}
+			to, ok, err := maps.Translate(ctx, DiagnosisMap, tcm.SystemOf("diagnosis", doc.OrgCode), *x.code)
+			if err != nil && !fault.Is(err, fault.NotFound) {
+				return err
+			}
+			if ok {
+				*x.code = to.Code
+				if *x.name == "" {
+					*x.name = to.Display
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (r *decoding) code(doc *Document, i int, field string, c mapping.Coding, western bool) {
+	code := c.Code
 	if code == "" || len(r.errors) >= maxIssues {
 		return
 	}
@@ -51,7 +84,9 @@ func (r *decoding) code(root fhir.Node, i int, field, code string, western bool)
 	if western {
 		hint = "应为 ICD-10 代码，例如 J06.903"
 	}
-	n := root.Get("diagnoses").At(i).Get(field)
+	n := r.tree.Root().Get("diagnoses").At(i).Get(field)
+	r.unmapped = append(r.unmapped, mapping.Unmapped{Table: diagnosisTable, ConceptMap: DiagnosisMap,
+		System: tcm.SystemOf("diagnosis", doc.OrgCode), Code: code, Display: c.Display, Place: at})
 	r.issue(n, "error", "code-invalid", "unknown-code", at, at+" 的代码不属于任何国家标准", hint)
 }
 

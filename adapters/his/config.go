@@ -3,7 +3,9 @@ package his
 import (
 	"time"
 
+	"github.com/qihuang-health/qihuang/adapters/mapping"
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/pipeline"
 )
 
 // Config of the township HIS door.
@@ -13,6 +15,9 @@ type Config struct {
 	MaxBody      int64          // bytes of one request
 	KeptBody     int64          // bytes kept of a request that is larger than MaxBody
 	UnknownCodes UnknownCodes   // what to do with diagnosis codes of no national system
+
+	Codes    mapping.Codes                                      // of local diagnosis codes; nil knows none
+	Unmapped func(m *pipeline.Message, list []mapping.Unmapped) // is told codes that nobody mapped yet; may be nil
 }
 
 // Default takes bodies up to 50 MB and times of China.

@@ -1,13 +1,17 @@
 package his
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/qihuang-health/qihuang/adapters/mapping"
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/tcm"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -19,6 +23,31 @@ type Decoder struct {
 	zone  *time.Location
 	root  *shape
 	codes UnknownCodes
+	maps  mapping.Codes // of local diagnosis codes; may be nil
+}
+
+// DiagnosisMap is the ConceptMap of diagnosis codes that are no national ones;
+// its sources are the organisations' own systems.
+const DiagnosisMap = tcm.Base + "/ConceptMap/local-diagnosis"
+
+// diagnosisTable names it in the code workbench.
+const diagnosisTable = "diagnosis"
+
+// unmapped is a refusal because of codes that a person may map.
+type unmapped struct {
+	error
+	list []mapping.Unmapped
+}
+
+func (u unmapped) Unwrap() error { return u.error }
+
+// Unmapped returns the codes without a target that a document was refused for.
+func Unmapped(err error) []mapping.Unmapped {
+	var u unmapped
+	if errors.As(err, &u) {
+		return u.list
+	}
+	return nil
 }
 
 // UnknownCodes says what to do with a diagnosis code that no national code
@@ -47,9 +76,10 @@ type member struct {
 	scalar    scalar // set == nil: text
 }
 
-// NewDecoder returns a decoder for times in zone.
-func NewDecoder(zone *time.Location, codes UnknownCodes) *Decoder {
-	return &Decoder{zone: zone, codes: codes, root: shapeOf(reflect.TypeFor[Document]())}
+// NewDecoder returns a decoder for times in zone. maps answers for local
+// diagnosis codes; nil knows none.
+func NewDecoder(zone *time.Location, codes UnknownCodes, maps mapping.Codes) *Decoder {
+	return &Decoder{zone: zone, codes: codes, maps: maps, root: shapeOf(reflect.TypeFor[Document]())}
 }
 
 func shapeOf(t reflect.Type) *shape {
@@ -75,7 +105,7 @@ func shapeOf(t reflect.Type) *shape {
 // Decode reads text (UTF-8 JSON). What is wrong is a fault.Invalid with every
 // finding and its place: code "structure" if it is not JSON at all. Warnings
 // (unknown members, missing times) do not stop a document.
-func (d *Decoder) Decode(text []byte) (doc *Document, warnings []fault.Issue, err error) {
+func (d *Decoder) Decode(ctx context.Context, text []byte) (doc *Document, warnings []fault.Issue, err error) {
 	tree, err := fhir.Parse(text)
 	if err != nil {
 		return nil, nil, syntax(err)
@@ -84,10 +114,17 @@ func (d *Decoder) Decode(text []byte) (doc *Document, warnings []fault.Issue, er
 	doc = &Document{}
 	run.object(tree.Root(), d.root, reflect.ValueOf(doc).Elem(), &place{})
 	if len(run.errors) == 0 {
+		if err := run.translate(ctx, doc, d.maps); err != nil {
+			return nil, run.warnings, err
+		}
 		run.check(doc, d.codes)
 	}
 	if len(run.errors) > 0 {
-		return nil, run.warnings, fault.New(fault.Invalid, "就诊文档不符合格式").With(run.errors...)
+		err = fault.New(fault.Invalid, "就诊文档不符合格式").With(run.errors...)
+		if len(run.unmapped) > 0 {
+			err = unmapped{err, run.unmapped}
+		}
+		return nil, run.warnings, err
 	}
 	return doc, run.warnings, nil
 }
@@ -133,6 +170,7 @@ type decoding struct {
 	tree             *fhir.Tree
 	zone             *time.Location
 	errors, warnings []fault.Issue
+	unmapped         []mapping.Unmapped
 }
 
 func (r *decoding) issue(n fhir.Node, severity, code, key, path, text, hint string) {

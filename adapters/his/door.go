@@ -46,7 +46,7 @@ type Door struct {
 
 // New returns a door. cfg must be valid.
 func New(cfg Config, parts Parts) *Door {
-	return &Door{cfg: cfg, parts: parts, decoder: NewDecoder(cfg.Zone, cfg.UnknownCodes), schema: Schema()}
+	return &Door{cfg: cfg, parts: parts, decoder: NewDecoder(cfg.Zone, cfg.UnknownCodes, cfg.Codes), schema: Schema()}
 }
 
 // Mount adds the door's routes.
@@ -90,6 +90,9 @@ func (d *Door) refuse(c *gin.Context, m *pipeline.Message, err error) error {
 	if perr := d.parts.Letters.Put(context.WithoutCancel(c.Request.Context()), letter); perr != nil {
 		d.parts.Log.Error("dead letter not kept", "message", m.ID, "kind", m.Kind, "err", perr)
 		return fault.New(fault.Unavailable, "消息有误，且暂时无法留存，请稍后重发")
+	}
+	if list := Unmapped(err); list != nil && d.cfg.Unmapped != nil {
+		d.cfg.Unmapped(m, list)
 	}
 	d.parts.Log.Warn("message refused", "message", m.ID, "kind", m.Kind, "fault", fault.KindOf(err).String())
 	return err

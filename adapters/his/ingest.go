@@ -1,6 +1,7 @@
 package his
 
 import (
+	"context"
 	"mime"
 	"net/http"
 
@@ -28,7 +29,7 @@ func (d *Door) postDocument(c *gin.Context) {
 	m := d.message(c, KindVisit, "", body)
 	var warnings []fault.Issue
 	if err == nil {
-		warnings, err = d.inspect(body, m.Charset, &m.Key)
+		warnings, err = d.inspect(c.Request.Context(), body, m.Charset, &m.Key)
 	}
 	if err != nil {
 		answer(c, d.refuse(c, m, err))
@@ -47,12 +48,12 @@ func (d *Door) postDocument(c *gin.Context) {
 }
 
 // inspect decodes a document and adds its patient to the ordering key.
-func (d *Door) inspect(body []byte, declared string, key *string) ([]fault.Issue, error) {
+func (d *Door) inspect(ctx context.Context, body []byte, declared string, key *string) ([]fault.Issue, error) {
 	text, _, err := charset.Decode(body, declared)
 	if err != nil {
 		return nil, err
 	}
-	doc, warnings, err := d.decoder.Decode(text)
+	doc, warnings, err := d.decoder.Decode(ctx, text)
 	if err != nil {
 		return nil, err
 	}

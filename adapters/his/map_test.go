@@ -2,6 +2,7 @@ package his
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"os"
@@ -46,7 +47,7 @@ func visits(t testing.TB) [][]byte {
 
 func decodeOne(t testing.TB, text []byte) *Document {
 	t.Helper()
-	doc, _, err := NewDecoder(china, Refuse).Decode(text)
+	doc, _, err := NewDecoder(china, Refuse, nil).Decode(context.Background(), text)
 	if err != nil {
 		t.Fatalf("%v %+v", err, fault.IssuesOf(err))
 	}
@@ -234,12 +235,12 @@ func TestDecimalForms(t *testing.T) {
 
 func BenchmarkDecodeAndMap(b *testing.B) {
 	docs := visits(b)
-	d := NewDecoder(china, Refuse)
+	d := NewDecoder(china, Refuse, nil)
 	var enc model.Encoder
 	buf := make([]byte, 0, 64<<10)
 	n := 0
 	for b.Loop() {
-		doc, _, err := d.Decode(docs[n%len(docs)])
+		doc, _, err := d.Decode(context.Background(), docs[n%len(docs)])
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -259,9 +260,9 @@ func FuzzDecode(f *testing.F) {
 		f.Add(v)
 	}
 	f.Add([]byte(`{"orgCode":null,"patient":[],"visitTime":1}`))
-	d := NewDecoder(china, Keep)
+	d := NewDecoder(china, Keep, nil)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		doc, _, err := d.Decode(b)
+		doc, _, err := d.Decode(context.Background(), b)
 		if err != nil {
 			return
 		}

@@ -38,12 +38,13 @@ type Sink struct {
 	store   store.Store
 	decoder *Decoder
 	zone    *time.Location
+	missed  func(*pipeline.Message, []mapping.Unmapped)
 	encoder model.Encoder
 }
 
 // NewSink returns a sink that writes to st.
 func NewSink(cfg Config, st store.Store) *Sink {
-	return &Sink{store: st, decoder: NewDecoder(cfg.Zone, cfg.UnknownCodes), zone: cfg.Zone}
+	return &Sink{store: st, decoder: NewDecoder(cfg.Zone, cfg.UnknownCodes, cfg.Codes), zone: cfg.Zone, missed: cfg.Unmapped}
 }
 
 // Handle maps m and commits it. See [pipeline.Sink] for the meaning of errors.
@@ -69,7 +70,7 @@ func (s *Sink) handle(ctx context.Context, m *pipeline.Message, id string) error
 	w := &writing{sink: s, snap: snap, message: m}
 	switch m.Kind {
 	case KindVisit:
-		err = w.document()
+		err = w.document(ctx)
 	case Kind01:
 		err = w.push01()
 	case Kind02:
@@ -98,13 +99,16 @@ type writing struct {
 // document handles a visit document. Its own resources replace those of the
 // visit's earlier document; an older document never replaces a newer one, and
 // content that was once applied is never applied again.
-func (w *writing) document() error {
+func (w *writing) document(ctx context.Context) error {
 	text, _, err := charset.Decode(w.message.Body, w.message.Charset)
 	if err != nil {
 		return err
 	}
-	doc, _, err := w.sink.decoder.Decode(text)
+	doc, _, err := w.sink.decoder.Decode(ctx, text)
 	if err != nil {
+		if list := Unmapped(err); list != nil && w.sink.missed != nil {
+			w.sink.missed(w.message, list)
+		}
 		return err
 	}
 	m := mapDocument(doc, w.sink.zone)

@@ -74,6 +74,17 @@ func (r *compiling) expectations(t *test, n *yaml.Node) {
 	}
 }
 
+// Example returns the first message of the map's tests, and what its source is
+// called: something to try it on.
+func (m *Map) Example() (message, source string) {
+	for _, t := range m.tests {
+		if !t.refused {
+			return t.message, t.source
+		}
+	}
+	return "", ""
+}
+
 // Read makes the source of a message in the map's format. name is the table of
 // a row, or what a JSON message is called.
 func Read(format Format, name string, message []byte) (*Source, error) {

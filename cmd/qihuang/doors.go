@@ -48,6 +48,9 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 		return err
 	}
 	watch.Mount(r)
+	if err := h.mountWorkbench(r); err != nil {
+		return err
+	}
 	if err := h.openAlerts(); err != nil {
 		return err
 	}
@@ -67,7 +70,7 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 // mountHIS adds the township HIS door and names the sinks of its messages.
 func (h *hub) mountHIS(r gin.IRouter) error {
 	cfg := his.Default()
-	cfg.Zone = h.zone
+	cfg.Zone, cfg.Codes, cfg.Unmapped = h.zone, conceptMaps{h.terms, h.takeTerms}, h.missed
 	if err := cfg.Validate(); err != nil {
 		return err
 	}

@@ -78,12 +78,15 @@ func (h *hub) openMaps(visit func(context.Context, *pipeline.Message, []byte) er
 	if h.maps, err = openBook(h.cfg.Maps, h.dir("maps"), h.knowledge, conceptMaps{h.terms, h.takeTerms}, h.zone, h.clock, h.log); err != nil {
 		return err
 	}
+	if h.tally, err = mapping.OpenTally(h.dir("codes.json"), h.clock); err != nil {
+		return err
+	}
 	staged, err := rows.Open(h.dir("rows"), nil)
 	if err != nil {
 		return err
 	}
 	h.onClose(staged.Close)
-	sink := mapping.NewSink(h.maps, h.sinkStore("maps"), mapping.SinkParts{Rows: staged,
+	sink := mapping.NewSink(h.maps, h.sinkStore("maps"), mapping.SinkParts{Rows: staged, Unmapped: h.missed,
 		Shapes: map[string]func(context.Context, *pipeline.Message, []byte) error{his.Shape: visit}})
 	for _, kind := range []string{mapping.KindV2, mapping.KindXML, mapping.KindJSON, mapping.KindRows} {
 		h.inbound.Handle(kind, sink)

@@ -24,7 +24,7 @@ func (h *hub) run(ctx context.Context, group *errgroup.Group) {
 	if h.queries != nil {
 		parts = append(parts, h.keepQueries)
 	}
-	parts = append(parts, h.maps.Run)
+	parts = append(parts, h.maps.Run, h.tally.Run)
 	if h.engine != nil {
 		parts = append(parts, h.engine.Run)
 	}

@@ -76,6 +76,7 @@ type hub struct {
 	changes     *changes.Publisher
 	mllp        *mllp.Listener
 	maps        *mapping.Book
+	tally       *mapping.Tally
 
 	refreshTerms func(context.Context) error // takes stored terminology in
 
