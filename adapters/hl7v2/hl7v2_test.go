@@ -1,12 +1,14 @@
 package hl7v2
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding/simplifiedchinese"
 
@@ -213,6 +215,22 @@ func FuzzParse(f *testing.F) {
 		}
 		if _, err := Parse(Ack(m, AA, nil, "x", "UTF-8", time.Unix(0, 0))); err != nil {
 			t.Fatalf("our own answer is unreadable: %v", err)
+		}
+	})
+}
+
+// FuzzTree: whatever parses has a tree that is JSON, and all its text is in it.
+func FuzzTree(f *testing.F) {
+	f.Add("MSH|^~\\&|A|B|||||ORU^R01|1|P|2.5\rPID|1||1^^^H&1.2&ISO~2\rORC|RE\rOBR|1\rOBX|1|ST|a||x\\T\\y\\X41\\\rNTE|1||n")
+	f.Add("MSH|^~\\&|||||||OUL^R22\rSPM|1\rOBR|1\rORC|1")
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := Parse([]byte(text))
+		if err != nil {
+			return
+		}
+		tree := m.AppendTree(nil)
+		if utf8.ValidString(text) && !json.Valid(tree) {
+			t.Errorf("%q: %s", text, tree)
 		}
 	})
 }

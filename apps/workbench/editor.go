@@ -10,6 +10,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/qihuang-health/qihuang/adapters/hl7v2"
 	"github.com/qihuang-health/qihuang/adapters/mapping"
 	"github.com/qihuang-health/qihuang/internal/charset"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -96,6 +97,7 @@ func (w *Workbench) preview(ctx context.Context, name string, d Draft) Preview {
 		return p
 	}
 	p.Tree = indent(src.Root.Raw())
+	p.Notes = w.structure(m.Format, d.Message)
 	out, err := m.Trace(ctx, src)
 	p.Problems = append(p.Problems, problems(err)...)
 	p.Resources, p.Trace, p.Unmapped = indent(out.Bundle()), out.Trace[:min(len(out.Trace), maxTrace)], out.Unmapped
@@ -103,6 +105,23 @@ func (w *Workbench) preview(ctx context.Context, name string, d Draft) Preview {
 		p.Notes = append(p.Notes, problem{is.Line, is.Col, is.Expression, is.Text, is.Hint})
 	}
 	return p
+}
+
+// structure says where an HL7 v2 message is not as the standard has it.
+func (w *Workbench) structure(f mapping.Format, message string) (notes []problem) {
+	if f != mapping.FormatV2 {
+		return nil
+	}
+	msg, _, err := hl7v2.Decode([]byte(message))
+	if err != nil {
+		return nil // told already
+	}
+	for _, is := range w.standard.Check(msg) {
+		if is.Severity != "information" {
+			notes = append(notes, problem{Place: is.Expression, Text: is.Text})
+		}
+	}
+	return notes
 }
 
 func indent(text []byte) string {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/qihuang-health/qihuang/adapters/hl7v2/structure"
 	"github.com/qihuang-health/qihuang/adapters/mapping"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/fhir/terminology"
@@ -46,8 +47,9 @@ type Parts struct {
 // Workbench serves the pages and their API.
 type Workbench struct {
 	Parts
-	cfg   Config
-	pages *template.Template
+	cfg      Config
+	pages    *template.Template
+	standard *structure.Dictionary
 }
 
 // New parses the pages.
@@ -56,7 +58,11 @@ func New(cfg Config, parts Parts) (*Workbench, error) {
 	if err != nil {
 		return nil, fmt.Errorf("workbench: %w", err)
 	}
-	return &Workbench{Parts: parts, cfg: cfg, pages: pages}, nil
+	standard, err := structure.Standard()
+	if err != nil {
+		return nil, err
+	}
+	return &Workbench{Parts: parts, cfg: cfg, pages: pages, standard: standard}, nil
 }
 
 // Mount adds the pages and the API to r.

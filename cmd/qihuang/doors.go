@@ -75,6 +75,7 @@ func (h *hub) mountHIS(r gin.IRouter) error {
 		return err
 	}
 	his.New(cfg, his.Parts{Inbound: h.desk, Letters: h.desk.Letters(), Store: h.store, Search: h.search, IDs: pipeline.NewIDs(h.clock), Clock: h.clock, Log: h.log}).Mount(r)
+	his.NewLaunch(his.DefaultLaunch(), h.clock).Mount(r)
 	sink := his.NewSink(cfg, h.sinkStore(cfg.Source))
 	for _, kind := range []string{his.KindVisit, his.Kind01, his.Kind02} {
 		h.inbound.Handle(kind, sink)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qihuang-health/qihuang/adapters/hl7v2"
+	"github.com/qihuang-health/qihuang/adapters/hl7v2/structure"
 	"github.com/qihuang-health/qihuang/adapters/mapping"
 	"github.com/qihuang-health/qihuang/internal/clock"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -196,6 +198,9 @@ func mapTryCmd(f *mapFlags) *cobra.Command {
 				mapProblems(cmd.ErrOrStderr(), args[0], err)
 				return exitCode(1)
 			}
+			if err := mapStructure(cmd.ErrOrStderr(), m.Format, text); err != nil {
+				return err
+			}
 			out, err := m.Trace(cmd.Context(), src)
 			mapReport(cmd.ErrOrStderr(), m, out, trace)
 			if err != nil {
@@ -245,6 +250,27 @@ func mapFor(cmd *cobra.Command, b *mapping.Book, name, format, source string, te
 		m, err = b.Find(cmd.Context(), src)
 	}
 	return m, src, err
+}
+
+// mapStructure tells where an HL7 v2 message is not as the standard has it.
+func mapStructure(w io.Writer, f mapping.Format, text []byte) error {
+	if f != mapping.FormatV2 {
+		return nil
+	}
+	standard, err := structure.Standard()
+	if err != nil {
+		return err
+	}
+	msg, _, err := hl7v2.Decode(text)
+	if err != nil {
+		return err
+	}
+	for _, is := range standard.Check(msg) {
+		if is.Severity != "information" {
+			fmt.Fprintf(w, "结构 %s：%s\n", is.Expression, is.Text)
+		}
+	}
+	return nil
 }
 
 func mapReport(w io.Writer, m *mapping.Map, out *mapping.Result, trace bool) {

@@ -17,7 +17,7 @@ const module = "github.com/qihuang-health/qihuang/"
 // floors gives each top-level folder its height. Imports go down or stay in
 // the folder; two folders of one height never reach each other.
 var floors = map[string]int{
-	"internal": 0, "conformance": 0, "web": 0,
+	"internal": 0, "conformance": 0, "configs": 0, "web": 0,
 	"fhir":     1,
 	"pipeline": 2,
 	"adapters": 3, "warehouse": 3,
