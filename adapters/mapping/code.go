@@ -17,9 +17,9 @@ const (
 	missUse    miss = "use"    // a default, noted
 )
 
-// table is a code table of a map: a ConceptMap, codes inside the map, or both
+// codeTable is a code table of a map: a ConceptMap, codes inside the map, or both
 // (the ConceptMap first).
-type table struct {
+type codeTable struct {
 	name       string
 	conceptMap string
 	source     string // system of the codes that come in
@@ -32,7 +32,7 @@ type table struct {
 
 func (r *compiling) addTables(n *yaml.Node) {
 	for k, v := range pairs(n) {
-		t := &table{name: k.Value, miss: missDrop, inline: map[string]Coding{}}
+		t := &codeTable{name: k.Value, miss: missDrop, inline: map[string]Coding{}}
 		var rows *yaml.Node
 		for key, x := range pairs(v) {
 			switch key.Value {
@@ -62,7 +62,7 @@ func (r *compiling) addTables(n *yaml.Node) {
 	}
 }
 
-func (r *compiling) missing(t *table, n *yaml.Node) {
+func (r *compiling) missing(t *codeTable, n *yaml.Node) {
 	if n.Kind == yaml.MappingNode {
 		for k, v := range pairs(n) {
 			if k.Value != "use" {
@@ -80,7 +80,7 @@ func (r *compiling) missing(t *table, n *yaml.Node) {
 }
 
 // coding reads a target: a code, or [code, display].
-func (t *table) coding(n *yaml.Node) Coding {
+func (t *codeTable) coding(n *yaml.Node) Coding {
 	c := Coding{System: t.target}
 	for i, x := range list(n) {
 		switch i {
@@ -97,7 +97,7 @@ func (t *table) coding(n *yaml.Node) Coding {
 
 // translate finds the target of a code. What it does with one that has none is
 // the table's to say; the result then has no code, or the code as it came.
-func (t *table) translate(r *run, from Coding, place string) (Coding, error) {
+func (t *codeTable) translate(r *run, from Coding, place string) (Coding, error) {
 	if from.Code == "" {
 		return Coding{}, nil
 	}
@@ -120,7 +120,7 @@ func (t *table) translate(r *run, from Coding, place string) (Coding, error) {
 	return t.missed(r, from, place)
 }
 
-func (t *table) missed(r *run, from Coding, place string) (Coding, error) {
+func (t *codeTable) missed(r *run, from Coding, place string) (Coding, error) {
 	if from.System == "" {
 		from.System = t.source
 	}
@@ -144,7 +144,7 @@ func (t *table) missed(r *run, from Coding, place string) (Coding, error) {
 
 // coded writes a Coding or CodeableConcept from a table.
 type coded struct {
-	table                     *table
+	table                     *codeTable
 	of, system, display, text *expression
 	concept                   bool
 	line                      int

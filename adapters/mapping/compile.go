@@ -66,7 +66,7 @@ type Map struct {
 	time     *expression // business time of what it writes; nil = arrival
 	require  []requirement
 	lets     []binding
-	tables   map[string]*table
+	tables   map[string]*codeTable
 	body     []group
 	tests    []*test
 	priority int
@@ -108,7 +108,7 @@ func (c *Compiler) Compile(name string, text []byte, libraries ...Library) (*Map
 		return nil, fault.New(fault.TooCostly, "映射 %s 超过 %d 字节", name, maxMap)
 	}
 	r := &compiling{Compiler: c, templates: map[string]*yaml.Node{}}
-	r.m = &Map{Name: name, Text: slices.Clone(text), compiler: c, tables: map[string]*table{}, Format: FormatV2}
+	r.m = &Map{Name: name, Text: slices.Clone(text), compiler: c, tables: map[string]*codeTable{}, Format: FormatV2}
 	sum := sha256.New()
 	root := r.parse(text)
 	sum.Write(text)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/qihuang-health/qihuang/adapters/table"
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/charset"
@@ -17,10 +18,10 @@ import (
 // The kinds of message that maps take. A transport names the kind; the map is
 // found by what the message says of itself.
 const (
-	KindV2   = "hl7v2" // one HL7 v2 message
-	KindXML  = "xml"   // one document
-	KindJSON = "json"  // one document; header "name" says which
-	KindRows = "table" // {"table":"MS_BRDA","rows":[{"BRID":"1",…},…]}
+	KindV2   = "hl7v2"    // one HL7 v2 message
+	KindXML  = "xml"      // one document
+	KindJSON = "json"     // one document; header "name" says which
+	KindRows = table.Kind // {"table":"MS_BRDA","rows":[{"BRID":"1",…},…]}
 )
 
 // HeaderMap is the header that holds, after a message was handled, which map did
