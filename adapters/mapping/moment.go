@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"regexp"
 	"strings"
 	"time"
 )
@@ -13,7 +14,7 @@ import (
 //	2026-10-12  2026-10-12 08:31:05  2026-10-12T08:31:05+08:00  2026/1/2 …
 func DateTime(s string, zone *time.Location) (text string, ok bool) {
 	s = strings.TrimSpace(s)
-	if text, ok, glued := compact(s, zone); glued {
+	if text, ok, is := compact(s, zone); is {
 		return text, ok
 	}
 	for _, layout := range dayLayouts {
@@ -41,49 +42,32 @@ func zoneOf(s string, t time.Time, zone *time.Location) *time.Location {
 
 func plausible(t time.Time) bool { return t.Year() >= 1800 && t.Year() < 2200 }
 
-// compact reads the digits-only forms; glued is false if s has another form.
-func compact(s string, zone *time.Location) (text string, ok, glued bool) {
-	digits := 0
-	for digits < len(s) && s[digits] >= '0' && s[digits] <= '9' {
-		digits++
-	}
-	rest := s[digits:]
-	if digits < 4 || rest != "" && (digits < 8 || rest[0] != '.' && rest[0] != '+' && rest[0] != '-') || digits == 4 && rest != "" {
+// glued are the digits-only forms of HL7 v2 TS: what is told of the time, a
+// fraction of the second, an offset.
+var glued = regexp.MustCompile(`^(\d{4}|\d{6}|\d{8}|\d{10}|\d{12}|\d{14})(?:(\.\d{1,9})\d*)?([+-]\d{4})?$`)
+
+// days are the FHIR forms of dates by their number of digits.
+var days = map[int]string{4: "2006", 6: "2006-01", 8: "2006-01-02"}
+
+// compact reads the digits-only forms; is is false if s has another form.
+func compact(s string, zone *time.Location) (text string, ok, is bool) {
+	m := glued.FindStringSubmatch(s)
+	if m == nil {
 		return "", false, false
 	}
-	const layout = "20060102150405"
-	outs := map[int]string{4: "2006", 6: "2006-01", 8: "2006-01-02"}
-	if out, day := outs[digits]; day {
-		t, err := time.Parse(layout[:digits], s[:digits])
-		return t.Format(out), err == nil && plausible(t), true
+	digits, fraction, offset := m[1], m[2], m[3]
+	in := "20060102150405"[:len(digits)]
+	if out, day := days[len(digits)]; day {
+		t, err := time.Parse(in, digits)
+		return t.Format(out), err == nil && plausible(t) && fraction == "" && (offset == "" || len(digits) == 8), true
 	}
-	if digits != 10 && digits != 12 && digits != 14 {
+	if fraction != "" && len(digits) < 14 {
 		return "", false, true
 	}
-	in := layout[:digits]
-	if rest != "" && rest[0] == '.' {
-		n := 1
-		for n < len(rest) && rest[n] >= '0' && rest[n] <= '9' {
-			n++
-		}
-		if digits != 14 || n == 1 {
-			return "", false, true
-		}
-		n = min(n, 10)
-		in += "." + strings.Repeat("0", n-1)
-		rest = rest[n:]
-		s = s[:digits+n] + strings.TrimLeft(rest, "0123456789")
-		if i := strings.IndexAny(rest, "+-"); i >= 0 {
-			s = s[:digits+n] + rest[i:]
-			rest = rest[i:]
-		} else {
-			s, rest = s[:digits+n], ""
-		}
-	}
-	if rest != "" {
+	if offset != "" {
 		in += "-0700"
 	}
-	t, err := time.ParseInLocation(in, s, zone)
+	t, err := time.ParseInLocation(in, digits+fraction+offset, zone)
 	if err != nil || !plausible(t) {
 		return "", false, true
 	}

@@ -17,7 +17,7 @@ import (
 // flow is what the console's pages of sources and messages stand on.
 func (h *hub) flow() *console.Flow {
 	r := replay.New(replay.Parts{Queue: h.inbound, Journal: h.journal, Letters: h.letters, IDs: pipeline.NewIDs(h.clock), Clock: h.clock, Try: h.checkMessage})
-	return &console.Flow{Desk: h.desk, Journal: h.journal, Replay: r, Try: h.explainMessage, AcceptColumns: h.acceptColumns, Sample: h.sample}
+	return &console.Flow{Desk: h.desk, Journal: h.journal, Replay: r, Try: h.explainMessage, Steps: h.mapSteps, AcceptColumns: h.acceptColumns, Sample: h.sample}
 }
 
 // acceptColumns forgets the columns of a source's tables: the next file or

@@ -10,6 +10,7 @@ import (
 	"github.com/qihuang-health/qihuang/adapters/his"
 	"github.com/qihuang-health/qihuang/adapters/mapping"
 	"github.com/qihuang-health/qihuang/adapters/mapping/rows"
+	"github.com/qihuang-health/qihuang/apps/console"
 	"github.com/qihuang-health/qihuang/configs/maps"
 	"github.com/qihuang-health/qihuang/fhir/terminology"
 	"github.com/qihuang-health/qihuang/internal/clock"
@@ -88,8 +89,50 @@ func (h *hub) openMaps(visit func(context.Context, *pipeline.Message, []byte) er
 	h.onClose(staged.Close)
 	sink := mapping.NewSink(h.maps, h.sinkStore("maps"), mapping.SinkParts{Rows: staged, Unmapped: h.missed,
 		Shapes: map[string]func(context.Context, *pipeline.Message, []byte) error{his.Shape: visit}})
+	h.rows = staged
 	for _, kind := range []string{mapping.KindV2, mapping.KindXML, mapping.KindJSON, mapping.KindRows} {
 		h.inbound.Handle(kind, sink)
 	}
 	return nil
+}
+
+// maxTraced bounds the sources of one message that are explained.
+const maxTraced = 5
+
+// mapSteps explains which expression of a map made which value of a message's
+// resources; nothing for messages that no map handles.
+func (h *hub) mapSteps(ctx context.Context, m *pipeline.Message) ([]console.Step, error) {
+	switch m.Kind {
+	case mapping.KindV2, mapping.KindXML, mapping.KindJSON, mapping.KindRows:
+	default:
+		return nil, nil
+	}
+	list, err := mapping.Sources(m)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	var mp *mapping.Map
+	if joined := h.maps.Joined(list[0].Name); m.Kind == mapping.KindRows && len(joined) > 0 {
+		mp = joined[0]
+		if list, err = mp.Join(ctx, h.rows, m.Source, list); err != nil {
+			return nil, err
+		}
+	}
+	var steps []console.Step
+	for _, src := range list[:min(len(list), maxTraced)] {
+		use := mp
+		if use == nil {
+			if use, err = h.maps.Find(ctx, src); err != nil {
+				return steps, err
+			}
+		}
+		out, err := use.Trace(ctx, src)
+		for _, s := range out.Trace {
+			steps = append(steps, console.Step{Resource: s.Resource, Path: s.Path, Value: s.Value, From: s.From, Map: s.Map, Line: s.Line})
+		}
+		if err != nil {
+			return steps, err
+		}
+	}
+	return steps, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/qihuang-health/qihuang/adapters/his"
 	"github.com/qihuang-health/qihuang/adapters/ingest"
 	"github.com/qihuang-health/qihuang/apps/console"
+	"github.com/qihuang-health/qihuang/apps/workbench"
 	"github.com/qihuang-health/qihuang/fhir/openapi"
 	"github.com/qihuang-health/qihuang/fhir/server"
 )
@@ -23,6 +24,7 @@ func openAPI(s *server.Server) gin.HandlerFunc {
 		b.AddPaths(intake.OpenAPI())
 		b.AddPaths(console.OpenAPI())
 		b.AddPaths(ingest.OpenAPI())
+		b.AddPaths(workbench.OpenAPI())
 		ok := func(text string) map[string]openapi.Response {
 			return map[string]openapi.Response{"200": {Description: text}}
 		}

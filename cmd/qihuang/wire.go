@@ -12,6 +12,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/adapters/hl7v2/mllp"
 	"github.com/qihuang-health/qihuang/adapters/mapping"
+	"github.com/qihuang-health/qihuang/adapters/mapping/rows"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
 	"github.com/qihuang-health/qihuang/fhir/jobs"
@@ -77,6 +78,7 @@ type hub struct {
 	mllp        *mllp.Listener
 	maps        *mapping.Book
 	tally       *mapping.Tally
+	rows        *rows.Store
 
 	refreshTerms func(context.Context) error // takes stored terminology in
 
