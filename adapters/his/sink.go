@@ -141,7 +141,7 @@ func (w *writing) document(ctx context.Context) error {
 
 // insured keeps how the visit was paid, which the push that opened it told and a
 // document may leave out.
-func (w *writing) insured(m *mapping, own []store.Op) error {
+func (w *writing) insured(m *mapped, own []store.Op) error {
 	if m.encounter.Insurance != (tcm.Insurance{}) {
 		return nil
 	}
