@@ -80,9 +80,9 @@ func serve(ctx context.Context, cfg Config, demo bool, out io.Writer) error {
 		return err
 	}
 	begin := time.Now()
-	listener, err := net.Listen("tcp", cfg.addr(cfg.Ports.HTTP))
+	listener, err := bind(ctx, cfg.addr(cfg.Ports.HTTP))
 	if err != nil {
-		return portTaken(err, cfg.addr(cfg.Ports.HTTP))
+		return err
 	}
 	defer listener.Close()
 	h, err := open(ctx, cfg, log)

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"net"
 	"os"
-	"time"
 
 	"github.com/qihuang-health/qihuang/conformance"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -43,28 +41,6 @@ func (h *hub) openWarehouse(ctx context.Context) (err error) {
 	}
 	h.inbound.Handle(sink.Kind, h.sink) // replayed rows that a view refused
 	return nil
-}
-
-// lingering is how long the engine of a killed hub may still hold its port.
-const lingering = 5 * time.Second
-
-// free waits until nobody listens on addr. The engine's child listens there
-// itself, and would only end again and again.
-func free(ctx context.Context, addr string) error {
-	for end := time.Now().Add(lingering); ; {
-		l, err := net.Listen("tcp", addr)
-		if err == nil {
-			return l.Close()
-		}
-		if time.Now().After(end) {
-			return portTaken(err, addr)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }
 
 func (h *hub) prepareEngine(ctx context.Context, addr, secret string) error {

@@ -121,7 +121,7 @@ func open(ctx context.Context, cfg Config, log *slog.Logger) (h *hub, err error)
 		name string
 		run  func(context.Context) error
 	}{
-		{"data folder", h.openData}, {"kafka", h.openKafka}, {"FHIR definitions", h.openKnowledge}, {"object store", h.openBlobs},
+		{"data folder", h.openData}, {"ports", h.openPorts}, {"kafka", h.openKafka}, {"FHIR definitions", h.openKnowledge}, {"object store", h.openBlobs},
 		{"repository", h.openStore}, {"subscriptions", h.openSubscriptions}, {"inbound", h.openInbound}, {"warehouse", h.openWarehouse}, {"housekeeping", h.openHousekeeping},
 	} {
 		if err := step.run(ctx); err != nil {
@@ -147,7 +147,7 @@ func (h *hub) close() error {
 
 // openData makes the data folder and locks it: two hubs on one folder would
 // write the same files.
-func (h *hub) openData(context.Context) error {
+func (h *hub) openData(ctx context.Context) error {
 	if err := os.MkdirAll(h.cfg.Data, 0o750); err != nil {
 		return fault.New(fault.Unavailable, "数据目录 %s 不能创建：%w", h.cfg.Data, err)
 	}
@@ -155,7 +155,8 @@ func (h *hub) openData(context.Context) error {
 	if err != nil {
 		return fault.New(fault.Unavailable, "数据目录 %s 不能写：%w", h.cfg.Data, err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	lock := func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
+	if err := soon(ctx, syscall.EWOULDBLOCK, lock); err != nil {
 		f.Close()
 		return fault.New(fault.Conflict, "数据目录 %s 正被另一个岐黄进程使用；请先停止它，或用 --data 指定别的目录", h.cfg.Data)
 	}
@@ -172,14 +173,6 @@ func (h *hub) openKafka(ctx context.Context) (err error) {
 	}
 	h.onClose(h.kafka.Close)
 	return nil
-}
-
-// portTaken explains an address that another program listens on.
-func portTaken(err error, addr string) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fault.New(fault.Unavailable, "端口 %s 已被占用；用 --port-offset 平移，或停止占用它的程序：%w", addr, err)
-	}
-	return err
 }
 
 func (h *hub) openKnowledge(context.Context) (err error) {
