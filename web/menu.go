@@ -48,6 +48,7 @@ func consoleMenu() []Link {
 		{URL: "/console/alerts", Name: "告警"},
 		{URL: "/console/codes", Name: "代码对照"},
 		{URL: "/console/maps", Name: "消息映射"},
+		{URL: "/console/settlements", Name: "结算"},
 	}
 }
 

@@ -95,6 +95,7 @@ type Parts struct {
 	Repository    *Repository   // resource browser and search builder
 	Jobs          *jobs.Manager // long work
 	Subscriptions Subscriptions
+	Settlements   Settlements
 	Flow          *Flow // sources and messages
 }
 

@@ -31,6 +31,7 @@ func (c *Console) Mount(r gin.IRouter) {
 	c.mountRepository(p)
 	c.mountJobs(p)
 	c.mountSubscriptions(p)
+	c.mountSettlements(p)
 	c.mountFlow(p)
 	p.GET("/api/charts/:name", c.chartData)
 	p.GET("/api/status", func(g *gin.Context) { g.JSON(http.StatusOK, c.Hub.Stats(g.Request.Context())) })

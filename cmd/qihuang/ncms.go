@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/robfig/cron/v3"
+	"gopkg.in/yaml.v3"
 
 	"github.com/qihuang-health/qihuang/adapters/ncms"
 	"github.com/qihuang-health/qihuang/adapters/ncms/desk"
@@ -27,18 +29,39 @@ const facadeLimit = 7500 * time.Millisecond
 
 // NCMSConfig is one settlement centre (新农合/医保) and the halls that use it.
 type NCMSConfig struct {
-	Centre    string        `yaml:"centre"`    // URL of its service; "" = none, halls are told so
-	Dialect   string        `yaml:"dialect"`   // xnh | yb
-	Timeout   time.Duration `yaml:"timeout"`   // of one exchange with it
-	Grace     time.Duration `yaml:"grace"`     // a settlement the hall was never told of is reversed after it
-	Retry     time.Duration `yaml:"retry"`     // open steps are looked at so often
-	Area      string        `yaml:"area"`      // yb: 就医地医保区划
-	Hospitals []string      `yaml:"hospitals"` // reconciled by schedule
-	Reconcile string        `yaml:"reconcile"` // when: five-part cron, for the day before; "" = never
+	Centre    string   `yaml:"centre"`    // URL of its service; "" = none, halls are told so
+	Dialect   string   `yaml:"dialect"`   // xnh | yb
+	Timeout   span     `yaml:"timeout"`   // of one exchange with it
+	Grace     span     `yaml:"grace"`     // a settlement the hall was never told of is reversed after it
+	Retry     span     `yaml:"retry"`     // open steps are looked at so often
+	Area      string   `yaml:"area"`      // yb: 就医地医保区划
+	Hospitals []string `yaml:"hospitals"` // reconciled by schedule
+	Reconcile string   `yaml:"reconcile"` // when: five-part cron, for the day before; "" = never
 }
 
+// span is a duration in YAML: 3s, or a number of seconds.
+type span time.Duration
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (s *span) UnmarshalYAML(n *yaml.Node) error {
+	if seconds, err := strconv.ParseFloat(n.Value, 64); err == nil {
+		*s = span(seconds * float64(time.Second))
+		return nil
+	}
+	d, err := time.ParseDuration(n.Value)
+	if err != nil {
+		return fault.New(fault.Invalid, "第 %d 行：%q 不是时长，应为 3s、30m 或秒数", n.Line, n.Value)
+	}
+	*s = span(d)
+	return nil
+}
+
+// MarshalYAML implements yaml.Marshaler.
+func (s span) MarshalYAML() (any, error) { return time.Duration(s).String(), nil }
+
 func defaultNCMS() NCMSConfig {
-	return NCMSConfig{Dialect: "xnh", Timeout: 3 * time.Second, Grace: desk.Default(ncmsName).Grace, Retry: desk.Default(ncmsName).Retry, Hospitals: []string{}, Reconcile: "30 2 * * *"}
+	d := desk.Default(ncmsName)
+	return NCMSConfig{Dialect: "xnh", Timeout: span(3 * time.Second), Grace: span(d.Grace), Retry: span(d.Retry), Hospitals: []string{}, Reconcile: "30 2 * * *"}
 }
 
 // Validate tells what is wrong with c, nil if nothing.
@@ -46,11 +69,11 @@ func (c NCMSConfig) Validate() error {
 	switch {
 	case c.Dialect != "xnh" && c.Dialect != "yb":
 		return fault.New(fault.Invalid, "dialect 应为 xnh 或 yb，现为 %q", c.Dialect)
-	case c.Timeout < 100*time.Millisecond || c.Timeout > time.Minute:
+	case c.Timeout < span(100*time.Millisecond) || c.Timeout > span(time.Minute):
 		return fault.New(fault.Invalid, "timeout 应在 100ms 与 1m 之间")
-	case c.Grace < time.Minute || c.Grace > 24*time.Hour:
+	case c.Grace < span(time.Minute) || c.Grace > span(24*time.Hour):
 		return fault.New(fault.Invalid, "grace 应在 1m 与 24h 之间")
-	case c.Retry < 100*time.Millisecond || c.Retry > time.Hour:
+	case c.Retry < span(100*time.Millisecond) || c.Retry > span(time.Hour):
 		return fault.New(fault.Invalid, "retry 应在 100ms 与 1h 之间")
 	}
 	if c.Reconcile != "" {
@@ -125,7 +148,7 @@ func (h *hub) openSettlement(s *settlement) error {
 		return err
 	}
 	cfg := desk.Default(s.name)
-	cfg.Grace, cfg.Retry, cfg.Zone = s.cfg.Grace, s.cfg.Retry, h.zone
+	cfg.Grace, cfg.Retry, cfg.Zone = time.Duration(s.cfg.Grace), time.Duration(s.cfg.Retry), h.zone
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
@@ -149,9 +172,9 @@ func (h *hub) centre(c NCMSConfig) (ncms.Scheme, error) {
 	}
 	client := h.outbound.HTTP(0)
 	if c.Dialect == "yb" {
-		return yb.NewClient(yb.Config{Address: c.Centre, Timeout: c.Timeout, Area: c.Area, Zone: h.zone}, client, h.clock)
+		return yb.NewClient(yb.Config{Address: c.Centre, Timeout: time.Duration(c.Timeout), Area: c.Area, Zone: h.zone}, client, h.clock)
 	}
-	return xnh.NewClient(c.Centre, c.Timeout, client)
+	return xnh.NewClient(c.Centre, time.Duration(c.Timeout), client)
 }
 
 // run ends open steps and reconciles by schedule until ctx ends.

@@ -9,6 +9,8 @@ import (
 	"github.com/qihuang-health/qihuang/adapters/cda/intake"
 	"github.com/qihuang-health/qihuang/adapters/his"
 	"github.com/qihuang-health/qihuang/adapters/ingest"
+	"github.com/qihuang-health/qihuang/adapters/ncms/ledger"
+	"github.com/qihuang-health/qihuang/adapters/region"
 	"github.com/qihuang-health/qihuang/apps/console"
 	"github.com/qihuang-health/qihuang/apps/workbench"
 	"github.com/qihuang-health/qihuang/fhir/openapi"
@@ -25,6 +27,8 @@ func openAPI(s *server.Server) gin.HandlerFunc {
 		b.AddPaths(console.OpenAPI())
 		b.AddPaths(ingest.OpenAPI())
 		b.AddPaths(workbench.OpenAPI())
+		b.AddPaths(ledger.OpenAPI(ncmsName))
+		b.AddPaths(region.OpenAPI())
 		ok := func(text string) map[string]openapi.Response {
 			return map[string]openapi.Response{"200": {Description: text}}
 		}

@@ -87,8 +87,13 @@ func (a *account) free(b ncms.Bill) error {
 	return nil
 }
 
+// tryFirst learns the sums of a bill that nobody tried. A centre that refuses to
+// try may still settle: then the sums come from its answer or its list.
 func (d *Desk) tryFirst(ctx context.Context, a *account, b ncms.Bill) error {
 	t, err := d.parts.Scheme.Try(ctx, b)
+	if ncms.RefusedBy(err) != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -103,7 +108,7 @@ func (d *Desk) ask(ctx context.Context, a *account, t *task, b ncms.Bill) (*ncms
 	switch {
 	case err == nil:
 		if len(s.Sums) == 0 {
-			s.Sums = a.trial
+			s.Sums = d.sums(ctx, a, t, b)
 		}
 		return s, d.settled(ctx, a, t, b, s, record.Done, "")
 	case refused != nil && !refused.Duplicate:
@@ -123,6 +128,19 @@ func (d *Desk) ask(ctx context.Context, a *account, t *task, b ncms.Bill) (*ncms
 	default:
 		return nil, d.fail(ctx, t, "请求没有送达", err)
 	}
+}
+
+// sums are the amounts of a settlement whose answer has none: as tried, else as
+// listed; empty when neither is known.
+func (d *Desk) sums(ctx context.Context, a *account, t *task, b ncms.Bill) ncms.Sums {
+	if a.trial != nil {
+		return a.trial
+	}
+	found, err := d.listed(ctx, t, b)
+	if err != nil || len(found) == 0 {
+		return ncms.Sums{}
+	}
+	return ncms.SumsOf(found[0].Total, found[0].Paid)
 }
 
 // fail ends a step that had no effect and returns why.
