@@ -104,6 +104,9 @@ type hub struct {
 // open makes the parts in the order they need each other. What was opened is
 // closed again if a later one fails.
 func open(ctx context.Context, cfg Config, log *slog.Logger) (h *hub, err error) {
+	if cfg.Data, err = filepath.Abs(cfg.Data); err != nil { // the engine's files are named from the root
+		return nil, err
+	}
 	h = &hub{cfg: cfg, log: log, clock: clock.System{}}
 	defer func() {
 		if err != nil {
