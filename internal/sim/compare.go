@@ -44,6 +44,7 @@ func (m *month) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var all account
 	for _, h := range m.report.Halls {
 		h.Visits.Hub = visits[h.Code].count
 		h.Charges = Amounts{Hall: h.charges.String(), Hub: charges[h.Code].total.String()}
@@ -59,8 +60,13 @@ func (m *month) look(ctx context.Context) error {
 		if err := m.lookMoney(ctx, h); err != nil {
 			return err
 		}
+		all = account{all.count + h.Settled.Hall, all.total + h.total, all.paid + h.paid}
 	}
-	return nil
+	settled, err := m.sums(ctx, "SELECT 'all', toString(count()), toString(sum(toDecimal128(total, 2))), toString(sum(toDecimal128(benefit, 2))) FROM qihuang.settlement FINAL WHERE status = 'active'")
+	if err == nil && settled["all"] != all {
+		m.report.Problems = append(m.report.Problems, fmt.Sprintf("数据仓库的结算：%v，应为 %v", settled["all"], all))
+	}
+	return err
 }
 
 // lookMoney compares a hall's settlements at all three ends.
@@ -114,7 +120,11 @@ func (m *month) sums(ctx context.Context, sql string) (map[string]account, error
 		if err != nil {
 			return nil, err
 		}
-		out[f[0]] = account{count: n, total: total}
+		paid, err := cents(f[3])
+		if err != nil {
+			return nil, err
+		}
+		out[f[0]] = account{n, total, paid}
 	}
 	return out, nil
 }
