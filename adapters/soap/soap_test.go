@@ -123,8 +123,23 @@ func TestReplyKeepsXMLLiteral(t *testing.T) {
 	}
 }
 
+func TestDocumentStyle(t *testing.T) {
+	const value = `{"a":"<1 & 2>"}`
+	c, err := Parse(Request("http://webservices/", "doX", []Param{{"arg0", value}, {"arg1", "2"}}))
+	if err != nil || c.Operation != "doX" || c.Namespace != "http://webservices/" || len(c.Params) != 2 || c.Params[0] != (Param{"arg0", value}) {
+		t.Fatalf("%+v %v", c, err)
+	}
+	r, err := Parse(c.Return(value))
+	if err != nil || r.Operation != "doXResponse" || r.Namespace != c.Namespace || r.Params[0] != (Param{"return", value}) {
+		t.Errorf("%+v %v", r, err)
+	}
+	if c, err = Parse(RequestXML("urn:x", "op", "<a><b>1</b></a>")); err != nil || c.Body.Child("a").Value("b") != "1" {
+		t.Errorf("%+v %v", c, err)
+	}
+}
+
 func TestFaultsAndWSDLAreWellFormed(t *testing.T) {
-	docs := [][]byte{Service{"TCM_HIS_01", "http://DefaultNamespace", "acceptMessage", "in0", "http://h/a?b&c", "<推送>"}.WSDL()}
+	docs := [][]byte{DocumentService{"S", "P", "http://x/?a&b", "http://h/?c&d", []DocumentOperation{{"doX", 6}, {"doY", 1}}}.WSDL(), Service{"TCM_HIS_01", "http://DefaultNamespace", "acceptMessage", "in0", "http://h/a?b&c", "<推送>"}.WSDL()}
 	for _, v := range []Version{V11, V12} {
 		c := &Call{Version: v}
 		docs = append(docs, c.Fault(true, "坏 & <x>\x01", "第 1 行"), c.Fault(false, "忙", ""))

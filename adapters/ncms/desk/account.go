@@ -63,6 +63,9 @@ func (d *Desk) account(ctx context.Context, number string) (*account, error) {
 	if version > 0 {
 		a.trial = record.ReadSums(n)
 	}
+	if total, terr := a.trial.Money(ncms.SumTotal); terr == nil && len(a.claim.Items) > 0 && !total.Equal(a.claim.Total()) {
+		a.trial = nil // of a bill that has changed since
+	}
 	return a, err
 }
 
