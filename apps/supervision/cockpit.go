@@ -78,7 +78,11 @@ func (a *App) cockpitPage(g *gin.Context) {
 		Days, Drugs chart
 		Worst       ranking
 		Map         tileMap
-	}{Page: a.page("业务监管", "/supervision"), scope: s}
+
+		Open, Serious, Late int // alerts
+	}{Page: a.page(g, "业务监管", "/supervision"), scope: s}
+	open := a.openAlerts(ctx)
+	page.Open, page.Serious, page.Late = open.all, open.serious, open.late
 	steps := []func() error{
 		func() (err error) { page.Tiles, err = a.tiles(ctx, s, headline); return err },
 		func() (err error) {
@@ -203,5 +207,5 @@ func (a *App) indicatorsPage(g *gin.Context) {
 		web.Page
 		*scope
 		Groups []group
-	}{a.page("全部指标", "/supervision/indicators"), s, groups})
+	}{a.page(g, "全部指标", "/supervision/indicators"), s, groups})
 }

@@ -1,6 +1,7 @@
 package supervision
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
@@ -28,16 +29,34 @@ func (a *App) Mount(r gin.IRouter) {
 	p.GET("/workload", a.workloadPage)
 	p.GET("/spectrum", a.spectrumPage)
 	p.GET("/pivot", a.pivotPage)
+	p.GET("/alerts", a.alertsPage)
+	p.POST("/alerts", a.sameOrigin, a.runAlerts)
+	p.GET("/rules", a.rulesPage)
+	p.GET("/backtest", a.backtestPage)
+	p.GET("/task/:id", a.taskPage)
+	p.POST("/task/:id", a.sameOrigin, a.actOnTask)
+	p.GET("/quality", a.qualityPage)
+	p.POST("/quality", a.sameOrigin, a.openQuality)
 }
 
 // sections is the menu of the application.
 var sections = []web.Link{
 	{URL: "/supervision", Name: "驾驶舱"}, {URL: "/supervision/indicators", Name: "全部指标"}, {URL: "/supervision/map", Name: "地区分布"}, {URL: "/supervision/halls", Name: "中医馆"},
 	{URL: "/supervision/workload", Name: "医生工作量"}, {URL: "/supervision/spectrum", Name: "病证方药"}, {URL: "/supervision/pivot", Name: "自助分析"},
+	{URL: "/supervision/alerts", Name: "预警"}, {URL: "/supervision/quality", Name: "数据质量"}, {URL: "/supervision/review", Name: "处方点评"}, {URL: "/supervision/reports", Name: "报告"},
 }
 
-func (a *App) page(title, current string) web.Page {
-	return web.NewPage(title, a.cfg.Version, shanghai, a.cfg.Local, "/supervision").Within(sections, current)
+// page makes the layout's data. The menu counts the open alerts.
+func (a *App) page(ctx context.Context, title, current string) web.Page {
+	p := web.NewPage(title, a.cfg.Version, shanghai, a.cfg.Local, "/supervision").Within(sections, current)
+	if n := a.openAlerts(ctx).all; n > 0 {
+		for i := range p.Section {
+			if p.Section[i].URL == "/supervision/alerts" {
+				p.Section[i].Name += " " + web.Count(n)
+			}
+		}
+	}
+	return p
 }
 
 func (a *App) render(g *gin.Context, name string, data any) {
@@ -56,12 +75,18 @@ func (a *App) fail(g *gin.Context, err error) {
 		status = http.StatusBadRequest
 	case fault.NotFound:
 		status = http.StatusNotFound
+	case fault.Forbidden:
+		status = http.StatusForbidden
+	case fault.Conflict:
+		status = http.StatusConflict
+	case fault.Precondition:
+		status, msg = http.StatusConflict, "别人刚刚办理过，请返回刷新后再办"
 	case fault.TooCostly:
 		status = http.StatusUnprocessableEntity
 	case fault.Unavailable:
 		status, msg = http.StatusServiceUnavailable, "数据仓库正在启动或重启，请几秒后刷新"
 	}
-	if f := (*fault.Error)(nil); status < 500 && errors.As(err, &f) {
+	if f := (*fault.Error)(nil); status < 500 && kind != fault.Precondition && errors.As(err, &f) {
 		msg = f.Msg
 	} else if status >= 500 {
 		a.Log.ErrorContext(g, "supervision page", "path", g.FullPath(), "error", err)
@@ -70,5 +95,5 @@ func (a *App) fail(g *gin.Context, err error) {
 	a.render(g, "fail", struct {
 		web.Page
 		Message string
-	}{a.page("打不开这一页", ""), msg})
+	}{a.page(g, "打不开这一页", ""), msg})
 }

@@ -65,7 +65,7 @@ func (a *App) indicatorPage(g *gin.Context) {
 		Grain    string
 		Ranking  ranking
 		By       []choice
-	}{Page: a.page(m.Title, "/supervision/indicators"), scope: s, Measure: m, Grain: dimensionTitles[timeGrain(s.Length)]}
+	}{Page: a.page(g, m.Title, "/supervision/indicators"), scope: s, Measure: m, Grain: dimensionTitles[timeGrain(s.Length)]}
 	for _, d := range m.Dimensions {
 		if title := dimensionTitles[d.Name]; title != "" && d.Name != "day" {
 			page.By = append(page.By, choice{d.Name, title, d.Name == by})
@@ -174,7 +174,7 @@ func (a *App) recordsPage(g *gin.Context) {
 		Measure *measures.Measure
 		Records []record
 		Limit   int
-	}{a.page(m.Title+"明细", "/supervision/indicators"), s, m, rows, maxRecords})
+	}{a.page(g, m.Title+"明细", "/supervision/indicators"), s, m, rows, maxRecords})
 }
 
 // maxRecords is how many records one page lists.

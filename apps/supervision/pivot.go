@@ -64,7 +64,7 @@ func (a *App) pivotPage(g *gin.Context) {
 		Shown  [][]string
 		Dims   [maxPivotDimensions][]choice
 		Chosen []choice
-	}{a.page("自助分析", "/supervision/pivot"), s, p, shown, dims, a.chooser(g.QueryArray("m")...)})
+	}{a.page(g, "自助分析", "/supervision/pivot"), s, p, shown, dims, a.chooser(g.QueryArray("m")...)})
 }
 
 func (p *pivot) check() error {

@@ -47,7 +47,7 @@ func (a *App) hallPage(g *gin.Context) {
 		Days      chart
 		Doctors   []doctorLoad
 		Diseases  ranking
-	}{Page: a.page(s.HallName, "/supervision/halls"), scope: s, Hall: s.places.within("", "", s.Org)[0]}
+	}{Page: a.page(g, s.HallName, "/supervision/halls"), scope: s, Hall: s.places.within("", "", s.Org)[0]}
 	page.LevelName = levels[page.Hall.Level]
 	if page.Standings, page.Peers, err = a.standings(ctx, s, page.Hall); err == nil {
 		page.Days, err = a.series(ctx, s, timeGrain(s.Length), "outpatient-visits")
@@ -164,5 +164,5 @@ func (a *App) hallsPage(g *gin.Context) {
 		*scope
 		Measures []*measures.Measure
 		Lines    []line
-	}{a.page("中医馆一览", "/supervision/halls"), s, list, lines})
+	}{a.page(g, "中医馆一览", "/supervision/halls"), s, list, lines})
 }

@@ -99,6 +99,9 @@ func (s *scope) lastYear() measures.Scope {
 	return m
 }
 
+// has reports whether a hall is within the place.
+func (s *scope) has(org string) bool { return s.orgs == nil || slices.Contains(s.orgs, org) }
+
 // Where names the place in words.
 func (s *scope) Where() string {
 	switch {

@@ -5,12 +5,14 @@
 package supervision
 
 import (
+	"context"
 	"html/template"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/qihuang-health/qihuang/fhir/tcm/rational"
+	"github.com/qihuang-health/qihuang/warehouse/alerts"
 	"github.com/qihuang-health/qihuang/warehouse/measures"
 	"github.com/qihuang-health/qihuang/web"
 )
@@ -32,6 +34,8 @@ type Parts struct {
 	Measures  *measures.Catalogue
 	Knowledge *rational.Knowledge // rules of rational use
 	SQL       measures.Querier
+	Desk      *alerts.Desk                                  // alerts and tasks
+	Refused   func(context.Context) (map[string]int, error) // messages waiting for repair, by source or hall
 	Now       func() time.Time
 	Log       *slog.Logger
 }
@@ -45,6 +49,7 @@ type App struct {
 	mu     sync.Mutex
 	places *places   // the directory of halls, as last read
 	read   time.Time // when
+	open   openCount // alerts, as last counted
 }
 
 // New makes the application. An error means a broken build.

@@ -122,7 +122,7 @@ func (a *App) mapPage(g *gin.Context) {
 		Map      tileMap
 		Ranking  ranking
 		Measures []choice
-	}{a.page("地区分布", "/supervision/map"), s, t, r, a.chooser(measure)})
+	}{a.page(g, "地区分布", "/supervision/map"), s, t, r, a.chooser(measure)})
 }
 
 // chooser lists all indicators.

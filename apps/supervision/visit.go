@@ -42,7 +42,7 @@ func (a *App) visitPage(g *gin.Context) {
 	a.render(g, "visit", struct {
 		web.Page
 		visit
-	}{a.page("就诊全过程", ""), *v})
+	}{a.page(g, "就诊全过程", ""), *v})
 }
 
 func (a *App) visit(ctx context.Context, id string) (*visit, error) {

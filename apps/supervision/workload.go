@@ -88,7 +88,7 @@ func (a *App) workloadPage(g *gin.Context) {
 		Head    []string
 		Doctors []doctorLoad
 		Week    chart
-	}{a.page("医生工作量", "/supervision/workload"), s, loadSheet(nil).Head[2:], list, week})
+	}{a.page(g, "医生工作量", "/supervision/workload"), s, loadSheet(nil).Head[2:], list, week})
 }
 
 // spectra are what a scope treats, and with what.
@@ -175,5 +175,5 @@ func (a *App) spectrumPage(g *gin.Context) {
 		Kinds   []choice
 		Ranking ranking
 		Top     chart
-	}{a.page(kinds[at].Name+"谱", "/supervision/spectrum"), s, kinds, r, top})
+	}{a.page(g, kinds[at].Name+"谱", "/supervision/spectrum"), s, kinds, r, top})
 }

@@ -8,8 +8,6 @@ import (
 	"github.com/qihuang-health/qihuang/adapters/his"
 	"github.com/qihuang-health/qihuang/apps/console"
 	"github.com/qihuang-health/qihuang/apps/guide"
-	"github.com/qihuang-health/qihuang/apps/supervision"
-	"github.com/qihuang-health/qihuang/fhir/tcm/rational"
 	"github.com/qihuang-health/qihuang/pipeline"
 	"github.com/qihuang-health/qihuang/pipeline/inbound"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
@@ -37,17 +35,6 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 		return err
 	}
 	c.Mount(r)
-	rules, err := rational.Load()
-	if err != nil {
-		return err
-	}
-	sup := supervision.Default()
-	sup.Version, sup.Local = version, h.cfg.loopback()
-	watch, err := supervision.New(sup, supervision.Parts{Measures: h.measures, Knowledge: rules, SQL: h.warehouse, Now: h.clock.Now, Log: h.log})
-	if err != nil {
-		return err
-	}
-	watch.Mount(r)
 	if err := h.mountWorkbench(r); err != nil {
 		return err
 	}
@@ -55,6 +42,9 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 		return err
 	}
 	h.alerts.Mount(r)
+	if err := h.mountSupervisionPages(r); err != nil {
+		return err
+	}
 	h.mountSupervision(r)
 	if err := h.mountAnalysts(r); err != nil {
 		return err

@@ -129,7 +129,7 @@ type Filter struct {
 
 // Tasks lists tasks, the newest first.
 func (d *Desk) Tasks(ctx context.Context, f Filter) ([]*Task, error) {
-	q := "_sort=-authored-on&code=" + url.QueryEscape(kindSystem+"|"+KindAlert+","+kindSystem+"|"+KindQuality)
+	q := "_sort=-authored-on&code=" + url.QueryEscape(kindSystem+"|"+KindAlert+","+kindSystem+"|"+KindQuality+","+kindSystem+"|"+KindReview)
 	if f.Kind != "" {
 		q = "_sort=-authored-on&code=" + url.QueryEscape(kindSystem+"|"+f.Kind)
 	}
@@ -190,6 +190,10 @@ func (d *Desk) Task(ctx context.Context, id string) (t *Task, err error) {
 	return read(v.Resource, v.Version)
 }
 
+// Organizations are the halls and authorities that tasks may be given to, by
+// code.
+func (d *Desk) Organizations(ctx context.Context) (map[string]Hall, error) { return d.halls(ctx) }
+
 // Open opens a task that no rule found, such as a data-quality follow-up.
 func (d *Desk) Open(ctx context.Context, t *Task, by string) (*Task, error) {
 	halls, err := d.halls(ctx)
@@ -198,8 +202,8 @@ func (d *Desk) Open(ctx context.Context, t *Task, by string) (*Task, error) {
 	}
 	hall, ok := halls[t.Org]
 	switch {
-	case t.Title == "" || by == "" || t.Kind != KindQuality && t.Kind != KindAlert:
-		return nil, fault.New(fault.Invalid, "待办要有类别（alert 或 data-quality）、标题与发起人")
+	case t.Title == "" || by == "" || t.Kind != KindQuality && t.Kind != KindAlert && t.Kind != KindReview:
+		return nil, fault.New(fault.Invalid, "待办要有类别（alert、data-quality 或 review）、标题与发起人")
 	case !ok:
 		return nil, fault.New(fault.NotFound, "没有机构 %q", t.Org)
 	}

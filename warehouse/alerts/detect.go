@@ -205,9 +205,9 @@ func (r *Rule) threshold(w sums, level string) *Finding {
 	case !ok || w.weight(r.measure) < r.Least:
 		return nil
 	case limit.Above != nil && v > *limit.Above:
-		return &Finding{Value: v, Expected: *limit.Above, Text: fmt.Sprintf("近 %d 天%s为 %s，高于 %s", r.Window, r.measure.Title, r.show(v), r.show(*limit.Above))}
+		return &Finding{Value: v, Expected: *limit.Above, Text: fmt.Sprintf("近 %d 天%s为 %s，高于 %s", r.Window, r.measure.Title, r.Show(v), r.Show(*limit.Above))}
 	case limit.Below != nil && v < *limit.Below:
-		return &Finding{Value: v, Expected: *limit.Below, Text: fmt.Sprintf("近 %d 天%s为 %s，低于 %s", r.Window, r.measure.Title, r.show(v), r.show(*limit.Below))}
+		return &Finding{Value: v, Expected: *limit.Below, Text: fmt.Sprintf("近 %d 天%s为 %s，低于 %s", r.Window, r.measure.Title, r.Show(v), r.Show(*limit.Below))}
 	}
 	return nil
 }
@@ -229,7 +229,7 @@ func (r *Rule) change(s series, k key, last int) *Finding {
 	if !up && !down {
 		return nil
 	}
-	return &Finding{Value: v, Expected: b, Text: fmt.Sprintf("近 %d 天%s（日均）为 %s，此前 %d 天为 %s", r.Window, r.measure.Title, r.show(v), r.Baseline, r.show(b))}
+	return &Finding{Value: v, Expected: b, Text: fmt.Sprintf("近 %d 天%s（日均）为 %s，此前 %d 天为 %s", r.Window, r.measure.Title, r.Show(v), r.Baseline, r.Show(b))}
 }
 
 // open counts the days with data.
@@ -284,7 +284,7 @@ func (r *Rule) peers(s series, halls map[string]Hall, last int) (out []Finding) 
 				continue
 			}
 			out = append(out, Finding{Org: org, Value: v, Expected: median,
-				Text: fmt.Sprintf("近 %d 天%s为 %s，%d 家同级机构的中位数为 %s（稳健 z %.1f）", r.Window, r.measure.Title, r.show(v), len(group), r.show(median), z)})
+				Text: fmt.Sprintf("近 %d 天%s为 %s，%d 家同级机构的中位数为 %s（稳健 z %.1f）", r.Window, r.measure.Title, r.Show(v), len(group), r.Show(median), z)})
 		}
 	}
 	slices.SortFunc(out, func(a, b Finding) int { return strings.Compare(a.Org, b.Org) })
@@ -313,8 +313,8 @@ func middle(list []float64) float64 {
 	return (list[n/2-1] + list[n/2]) / 2
 }
 
-// show writes a value in the indicator's unit.
-func (r *Rule) show(v float64) string {
+// Show writes a value in the indicator's unit.
+func (r *Rule) Show(v float64) string {
 	if r.measure.Scoring == "proportion" {
 		return fmt.Sprintf("%.1f%%", 100*v)
 	}

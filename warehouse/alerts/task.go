@@ -26,6 +26,7 @@ const (
 const (
 	KindAlert   = "alert"        // 预警整改
 	KindQuality = "data-quality" // 数据质量随访
+	KindReview  = "review"       // 处方点评反馈
 )
 
 // State is where a task stands: Task.businessStatus, finer than Task.status.
@@ -264,6 +265,22 @@ type Step struct {
 	Owner string    `json:"owner"` // assign: code of the organisation
 	Due   time.Time `json:"due"`   // assign: zero keeps it
 }
+
+// actions are the steps in the order of the work.
+var actions = []string{"assign", "handle", "submit", "escalate", "close", "cancel"}
+
+// Actions names the steps that the task's state allows.
+func (t *Task) Actions() (out []string) {
+	for _, a := range actions {
+		if slices.Contains(from[a], t.State) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// ActionTitle is a step in words, "" for none.
+func ActionTitle(action string) string { return words[action] }
 
 // from are the states an action may start from.
 var from = map[string][]State{

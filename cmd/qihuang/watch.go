@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/qihuang-health/qihuang/apps/supervision"
+	"github.com/qihuang-health/qihuang/fhir/tcm/rational"
+)
+
+// mountSupervisionPages adds the pages of supervision.
+func (h *hub) mountSupervisionPages(r gin.IRouter) error {
+	rules, err := rational.Load()
+	if err != nil {
+		return err
+	}
+	cfg := supervision.Default()
+	cfg.Version, cfg.Local = version, h.cfg.loopback()
+	app, err := supervision.New(cfg, supervision.Parts{Measures: h.measures, Knowledge: rules, SQL: h.warehouse, Desk: h.alerts, Refused: h.refused, Now: h.clock.Now, Log: h.log})
+	if err != nil {
+		return err
+	}
+	app.Mount(r)
+	return nil
+}
+
+// maxRefused is how many refused messages are counted by source.
+const maxRefused = 5000
+
+// refused counts the messages that wait for repair by their source.
+func (h *hub) refused(ctx context.Context) (map[string]int, error) {
+	list, _, err := h.letters.List(ctx, maxRefused)
+	out := map[string]int{}
+	for _, d := range list {
+		out[d.Message.Source]++
+	}
+	return out, err
+}
