@@ -68,6 +68,17 @@ func AlertRules() []byte {
 	return b
 }
 
+// ReviewCriteria returns the reasons for which a prescription is found wanting
+// when it is reviewed, as data: groups with their source, and the rules of
+// rational use that hint at a reason.
+func ReviewCriteria() []byte {
+	b, err := files.ReadFile("rules/review.json")
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
 // Structures yields the StructureDefinitions of the guide (profiles with
 // differentials, extensions) as JSON, by file name, in order.
 func Structures() iter.Seq2[string, []byte] { return walk("profiles") }

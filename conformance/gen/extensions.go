@@ -29,6 +29,8 @@ func guideExtensions() []*structure {
 		extensionDef("pathogenesis", "病因病机", "string", []string{"ClinicalImpression"}),
 		extensionDef("differentiation-element", "辨证要素：病因、病性、病位、病势、病机、证", "Coding", []string{"ClinicalImpression.finding"}, local("required", "differentiation-element")),
 		extensionDef("renowned-doctor", "名老中医称号", "string", []string{"Practitioner"}),
+		extensionDef("population-amount", "人群的精确值：金额等不是整数的合计", "decimal", []string{"MeasureReport.group.population"}),
+		extensionDef("saved-query", "保存的查询：页面地址中 ? 之后的部分", "string", []string{"Basic"}),
 		extensionDef("academic-school", "学术流派", "string", []string{"Practitioner"}),
 	}
 }
