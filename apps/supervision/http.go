@@ -37,6 +37,11 @@ func (a *App) Mount(r gin.IRouter) {
 	p.POST("/task/:id", a.sameOrigin, a.actOnTask)
 	p.GET("/quality", a.qualityPage)
 	p.POST("/quality", a.sameOrigin, a.openQuality)
+	p.GET("/review", a.samplesPage)
+	p.POST("/review", a.sameOrigin, a.drawSample)
+	p.GET("/review/:id", a.samplePage)
+	p.GET("/review/:id/:item", a.itemPage)
+	p.POST("/review/:id/:item", a.sameOrigin, a.judge)
 }
 
 // sections is the menu of the application.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/qihuang-health/qihuang/apps/supervision/review"
 	"github.com/qihuang-health/qihuang/fhir/tcm/rational"
 	"github.com/qihuang-health/qihuang/warehouse/alerts"
 	"github.com/qihuang-health/qihuang/warehouse/measures"
@@ -36,6 +37,7 @@ type Parts struct {
 	SQL       measures.Querier
 	Desk      *alerts.Desk                                  // alerts and tasks
 	Refused   func(context.Context) (map[string]int, error) // messages waiting for repair, by source or hall
+	Reviews   *review.Desk                                  // samples and judgements of prescriptions
 	Now       func() time.Time
 	Log       *slog.Logger
 }

@@ -6,6 +6,8 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/qihuang-health/qihuang/apps/supervision"
+	"github.com/qihuang-health/qihuang/apps/supervision/cabinet"
+	"github.com/qihuang-health/qihuang/apps/supervision/review"
 	"github.com/qihuang-health/qihuang/fhir/tcm/rational"
 )
 
@@ -17,7 +19,13 @@ func (h *hub) mountSupervisionPages(r gin.IRouter) error {
 	}
 	cfg := supervision.Default()
 	cfg.Version, cfg.Local = version, h.cfg.loopback()
-	app, err := supervision.New(cfg, supervision.Parts{Measures: h.measures, Knowledge: rules, SQL: h.warehouse, Desk: h.alerts, Refused: h.refused, Now: h.clock.Now, Log: h.log})
+	criteria, err := review.LoadCriteria()
+	if err != nil {
+		return err
+	}
+	papers := &cabinet.Cabinet{Store: h.alerts.Store, Search: h.search, Clock: h.clock}
+	app, err := supervision.New(cfg, supervision.Parts{Measures: h.measures, Knowledge: rules, SQL: h.warehouse, Desk: h.alerts, Refused: h.refused,
+		Reviews: &review.Desk{Cabinet: papers, SQL: h.warehouse, Criteria: criteria}, Now: h.clock.Now, Log: h.log})
 	if err != nil {
 		return err
 	}
