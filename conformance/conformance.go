@@ -18,8 +18,11 @@ import (
 // Base is the canonical base of the guide's artefacts.
 const Base = "https://qihuang.health/fhir"
 
-// rationalTable is a table, no resource.
-const rationalTable = "rules/rational.json"
+// These are tables, no resources.
+const (
+	rationalTable = "rules/rational.json"
+	reviewTable   = "rules/review.json"
+)
 
 //go:embed terminology rules profiles views measures questionnaires search capability guide examples
 var files embed.FS
@@ -32,7 +35,7 @@ func Terminology() iter.Seq2[string, []byte] { return walk("terminology") }
 func walk(dir string) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		_ = fs.WalkDir(files, dir, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".json") || path == rationalTable {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".json") || path == rationalTable || path == reviewTable {
 				return err
 			}
 			b, err := files.ReadFile(path)
@@ -72,7 +75,7 @@ func AlertRules() []byte {
 // when it is reviewed, as data: groups with their source, and the rules of
 // rational use that hint at a reason.
 func ReviewCriteria() []byte {
-	b, err := files.ReadFile("rules/review.json")
+	b, err := files.ReadFile(reviewTable)
 	if err != nil {
 		return nil
 	}

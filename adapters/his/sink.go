@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -194,10 +195,40 @@ func (w *writing) directory(at string, r tcm.Resource, name string) error {
 	if had == "" {
 		had = old.Path("name", "text").Str()
 	}
-	if known && (name == "" || name == had) {
+	switch {
+	case !known:
+		return w.put(at, r)
+	case name == "" || name == had:
 		return nil
 	}
-	return w.put(at, r)
+	body, err := w.renamed(r)
+	if err != nil {
+		return err
+	}
+	w.write(at, r, body)
+	return nil
+}
+
+// renamed is the stored resource with the name of r: the directory may know its
+// level, address and superior, which a visit does not.
+func (w *writing) renamed(r tcm.Resource) ([]byte, error) {
+	v, err := w.snap.Read(r.Type, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	var kept, fresh map[string]json.RawMessage
+	if err := json.Unmarshal(v.Resource, &kept); err != nil {
+		return nil, err
+	}
+	b, err := w.sink.encoder.Marshal(r.Model)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(b, &fresh); err != nil {
+		return nil, err
+	}
+	kept["name"] = fresh["name"]
+	return json.Marshal(kept)
 }
 
 // businessTime is when the visit's facts were true: the latest time told in the
@@ -292,9 +323,13 @@ func (w *writing) put(at string, rs ...tcm.Resource) error {
 		if err != nil {
 			return err
 		}
-		w.ops = append(w.ops, store.Op{Method: store.Update, Type: r.Type, ID: r.ID, IfNewer: at, SkipSame: true, Resource: body})
+		w.write(at, r, body)
 	}
 	return nil
+}
+
+func (w *writing) write(at string, r tcm.Resource, body []byte) {
+	w.ops = append(w.ops, store.Op{Method: store.Update, Type: r.Type, ID: r.ID, IfNewer: at, SkipSame: true, Resource: body})
 }
 
 // read returns a current resource; ok is false if there is none.

@@ -209,6 +209,30 @@ func TestVisitEndsOnItsDay(t *testing.T) {
 	}
 }
 
+// TestARenamedHallKeepsItsPlace: a visit knows the hall's name only.
+func TestARenamedHallKeepsItsPlace(t *testing.T) {
+	h := newHub(t)
+	registered := tcm.Organization{Code: org, Name: "旧名", Level: tcm.Township, InCity: "济南市", Area: "示例县", Above: "370000000000"}
+	for _, r := range registered.Resources() {
+		body, err := json.Marshal(r.Model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx := &store.Transaction{ID: "register", Time: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), Ops: []store.Op{{Method: store.Update, Type: r.Type, ID: r.ID, Resource: body}}}
+		if _, err := h.st.Commit(context.Background(), tx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.send(KindVisit, visits(t)[0])
+	o := tcm.ReadOrganization(h.node("Organization", tcm.OrganizationID(org)))
+	if o.Name == "旧名" || o.Name == "" {
+		t.Errorf("the name is still %q", o.Name)
+	}
+	if o.Name = registered.Name; o != registered {
+		t.Errorf("the directory lost what the visit does not know: %+v", o)
+	}
+}
+
 func TestSameContentMakesNoVersion(t *testing.T) {
 	h, doc := newHub(t), visits(t)[0]
 	m := h.message(KindVisit, doc)

@@ -50,6 +50,11 @@ func (a *App) pivotPage(g *gin.Context) {
 	if a.export(g, s, "自助分析", sheet{"自助分析", p.Head, p.Rows}) {
 		return
 	}
+	kept, err := a.savedList(g.Request.Context())
+	if err != nil {
+		a.fail(g, err)
+		return
+	}
 	shown := p.Rows[:min(len(p.Rows), maxPivotRows)]
 	var dims [maxPivotDimensions][]choice
 	for i := range dims {
@@ -64,7 +69,9 @@ func (a *App) pivotPage(g *gin.Context) {
 		Shown  [][]string
 		Dims   [maxPivotDimensions][]choice
 		Chosen []choice
-	}{a.page(g, "自助分析", "/supervision/pivot"), s, p, shown, dims, a.chooser(g.QueryArray("m")...)})
+		Saved  []saved
+		Query  string
+	}{a.page(g, "自助分析", "/supervision/pivot"), s, p, shown, dims, a.chooser(g.QueryArray("m")...), kept, s.query().Encode()})
 }
 
 func (p *pivot) check() error {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/qihuang-health/qihuang/apps/supervision/cabinet"
+	"github.com/qihuang-health/qihuang/apps/supervision/report"
 	"github.com/qihuang-health/qihuang/apps/supervision/review"
 	"github.com/qihuang-health/qihuang/fhir/tcm/rational"
 	"github.com/qihuang-health/qihuang/warehouse/alerts"
@@ -38,6 +40,8 @@ type Parts struct {
 	Desk      *alerts.Desk                                  // alerts and tasks
 	Refused   func(context.Context) (map[string]int, error) // messages waiting for repair, by source or hall
 	Reviews   *review.Desk                                  // samples and judgements of prescriptions
+	Reports   *report.Desk
+	Papers    *cabinet.Cabinet // saved tables
 	Now       func() time.Time
 	Log       *slog.Logger
 }

@@ -7,8 +7,10 @@ import (
 
 	"github.com/qihuang-health/qihuang/apps/supervision"
 	"github.com/qihuang-health/qihuang/apps/supervision/cabinet"
+	reports "github.com/qihuang-health/qihuang/apps/supervision/report"
 	"github.com/qihuang-health/qihuang/apps/supervision/review"
 	"github.com/qihuang-health/qihuang/fhir/tcm/rational"
+	"github.com/qihuang-health/qihuang/warehouse/measures"
 )
 
 // mountSupervisionPages adds the pages of supervision.
@@ -25,7 +27,10 @@ func (h *hub) mountSupervisionPages(r gin.IRouter) error {
 	}
 	papers := &cabinet.Cabinet{Store: h.alerts.Store, Search: h.search, Clock: h.clock}
 	app, err := supervision.New(cfg, supervision.Parts{Measures: h.measures, Knowledge: rules, SQL: h.warehouse, Desk: h.alerts, Refused: h.refused,
-		Reviews: &review.Desk{Cabinet: papers, SQL: h.warehouse, Criteria: criteria}, Now: h.clock.Now, Log: h.log})
+		Reviews: &review.Desk{Cabinet: papers, SQL: h.warehouse, Criteria: criteria}, Papers: papers,
+		Reports: &reports.Desk{Cabinet: papers, Catalogue: h.measures, Evaluate: func(ctx context.Context, s measures.Scope, list ...*measures.Measure) ([]measures.Score, error) {
+			return h.measures.Evaluate(ctx, h.warehouse, s, list...)
+		}}, Now: h.clock.Now, Log: h.log})
 	if err != nil {
 		return err
 	}

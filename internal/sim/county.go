@@ -38,6 +38,9 @@ func hallName(h int) string {
 	return name
 }
 
+// HallName names hall h (from 0) of a simulated county as its visits do.
+func HallName(h int) (code, name string) { return hallCode(h), hallName(h) }
+
 func pick(r *rand.Rand, runes string) string {
 	list := []rune(runes)
 	return string(list[r.IntN(len(list))])

@@ -1,0 +1,306 @@
+package report
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/warehouse/measures"
+)
+
+// Systems of codes and identifiers.
+const (
+	base          = "https://qihuang.health/fhir/"
+	kindSystem    = base + "CodeSystem/supervision-report"
+	stateSystem   = base + "CodeSystem/supervision-report-state"
+	levelSystem   = base + "CodeSystem/organization-level"
+	reportSystem  = base + "sid/supervision-report"
+	sealSystem    = base + "sid/supervision-report-seal"
+	orgSystem     = base + "sid/organization"
+	placeSystem   = base + "sid/place"
+	extAmount     = base + "StructureDefinition/population-amount"
+	scoringSystem = "http://terminology.hl7.org/CodeSystem/measure-scoring"
+	popSystem     = "http://terminology.hl7.org/CodeSystem/measure-population"
+)
+
+// wire is a FHIR R4 Composition as far as reports use it: an attester is a step
+// of its way, a section an indicator, the numbers are contained MeasureReports.
+type wire struct {
+	ResourceType string          `json:"resourceType"`
+	ID           string          `json:"id"`
+	Meta         meta            `json:"meta"`
+	Contained    []measureReport `json:"contained"`
+	Identifier   identifier      `json:"identifier"`
+	Status       string          `json:"status"`
+	Type         concept         `json:"type"`
+	Category     []concept       `json:"category"`
+	Subject      reference       `json:"subject"`
+	Date         string          `json:"date"`
+	Author       []reference     `json:"author"`
+	Title        string          `json:"title"`
+	Attester     []attester      `json:"attester,omitempty"`
+	RelatesTo    []relation      `json:"relatesTo,omitempty"`
+	Event        []event         `json:"event"`
+	Section      []section       `json:"section"`
+}
+
+type meta struct {
+	Tag []coding `json:"tag"`
+}
+
+type coding struct {
+	System  string `json:"system"`
+	Code    string `json:"code"`
+	Display string `json:"display,omitempty"`
+}
+
+type concept struct {
+	Coding []coding `json:"coding,omitempty"`
+	Text   string   `json:"text,omitempty"`
+}
+
+type identifier struct {
+	System string `json:"system"`
+	Value  string `json:"value"`
+}
+
+type reference struct {
+	Reference  string      `json:"reference,omitempty"`
+	Identifier *identifier `json:"identifier,omitempty"`
+	Display    string      `json:"display,omitempty"`
+}
+
+type attester struct {
+	Mode  string    `json:"mode"`
+	Time  string    `json:"time"`
+	Party reference `json:"party"`
+}
+
+type relation struct {
+	Code   string    `json:"code"`
+	Target reference `json:"targetReference"`
+}
+
+type period struct {
+	Start string `json:"start"`
+	End   string `json:"end"`
+}
+
+type event struct {
+	Code   []concept `json:"code"`
+	Period period    `json:"period"`
+}
+
+type section struct {
+	Title string      `json:"title"`
+	Code  concept     `json:"code"`
+	Entry []reference `json:"entry"`
+}
+
+type quantity struct {
+	Value json.Number `json:"value"`
+	Unit  string      `json:"unit,omitempty"`
+}
+
+type population struct {
+	Extension []amount `json:"extension"`
+	Code      concept  `json:"code"`
+	Count     int      `json:"count"`
+}
+
+type amount struct {
+	URL   string      `json:"url"`
+	Value json.Number `json:"valueDecimal"`
+}
+
+type group struct {
+	Population []population `json:"population"`
+	Score      *quantity    `json:"measureScore,omitempty"`
+}
+
+type measureReport struct {
+	ResourceType string  `json:"resourceType"`
+	ID           string  `json:"id"`
+	Status       string  `json:"status"`
+	Type         string  `json:"type"`
+	Measure      string  `json:"measure"`
+	Date         string  `json:"date"`
+	Period       period  `json:"period"`
+	Group        []group `json:"group"`
+}
+
+const measureBase = base + "Measure/"
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func when(s string) time.Time {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+func span(from, to time.Time) period {
+	zone := measures.Shanghai()
+	return period{from.In(zone).Format(time.DateOnly), to.Add(-time.Second).In(zone).Format(time.DateOnly)}
+}
+
+func number(v float64) json.Number { return json.Number(strconv.FormatFloat(v, 'f', -1, 64)) }
+
+// figure writes one score of an indicator.
+func figure(id string, f Figure, s measures.Score, p period, at time.Time) measureReport {
+	of := func(code string, v float64) population {
+		return population{[]amount{{extAmount, number(v)}}, concept{Coding: []coding{{popSystem, code, ""}}}, int(v + 0.5)}
+	}
+	g := group{Population: []population{of("initial-population", s.Numerator)}}
+	if f.Ratio {
+		g.Population = []population{of("numerator", s.Numerator), of("denominator", s.Denominator)}
+	}
+	if s.Defined {
+		g.Score = &quantity{number(s.Value), f.Unit}
+	}
+	return measureReport{"MeasureReport", id, "complete", "summary", measureBase + f.Measure, stamp(at), p, []group{g}}
+}
+
+// score reads a figure back.
+func (m measureReport) score() (s measures.Score, unit string, err error) {
+	if len(m.Group) == 0 {
+		return s, "", fault.New(fault.Invalid, "report: a MeasureReport without a group")
+	}
+	g := m.Group[0]
+	for i, p := range g.Population {
+		if len(p.Extension) == 0 {
+			continue
+		}
+		v, err := p.Extension[0].Value.Float64()
+		if err != nil {
+			return s, "", err
+		}
+		if i == 0 {
+			s.Numerator = v
+		} else {
+			s.Denominator = v
+		}
+	}
+	if g.Score != nil {
+		s.Defined, unit = true, g.Score.Unit
+		s.Value, err = g.Score.Value.Float64()
+	}
+	return s, unit, err
+}
+
+// resource writes the report.
+func (r *Report) resource() ([]byte, error) {
+	w := wire{ResourceType: "Composition", ID: r.ID, Meta: meta{[]coding{{stateSystem, string(r.State), r.State.Title()}}}, Identifier: identifier{reportSystem, r.ID}, Status: "preliminary",
+		Type: concept{[]coding{{kindSystem, r.Kind, kindTitles[r.Kind]}}, ""}, Category: []concept{{Coding: []coding{{levelSystem, r.Place.Level(), ""}}}}, Date: stamp(r.Computed),
+		Author: []reference{{Display: "岐黄 业务监管"}}, Title: r.Title, Event: []event{{[]concept{{Text: r.Period}}, span(r.From, r.To)}}}
+	if r.Locked() {
+		w.Status = "final"
+	}
+	if r.Seal != "" {
+		w.Meta.Tag = append(w.Meta.Tag, coding{sealSystem, r.Seal, ""})
+	}
+	w.Subject = reference{Identifier: &identifier{placeSystem, strings.Join([]string{r.Place.City, r.Place.Area}, "/")}, Display: r.Place.Name}
+	if r.Place.Org != "" {
+		w.Subject.Identifier = &identifier{orgSystem, r.Place.Org}
+	}
+	if r.Replaces != "" {
+		w.RelatesTo = []relation{{"replaces", reference{Reference: "Composition/" + r.Replaces, Display: r.Reason}}}
+	}
+	for _, s := range r.Steps {
+		w.Attester = append(w.Attester, attester{"official", stamp(s.Time), reference{Identifier: &identifier{stateSystem, string(s.State)}, Display: s.By + "：" + s.What}})
+	}
+	before := r.before()
+	for _, f := range r.Figures {
+		sec := section{Title: f.Title, Code: concept{[]coding{{scoringSystem, f.Scoring, ""}}, f.Definition}}
+		for _, x := range []struct {
+			name string
+			s    measures.Score
+			p    period
+		}{{"now", f.Now, span(r.From, r.To)}, {"before", f.Before, span(before, r.From)}, {"last-year", f.LastYear, span(r.From.AddDate(-1, 0, 0), r.To.AddDate(-1, 0, 0))}} {
+			id := f.Measure + "-" + x.name
+			w.Contained = append(w.Contained, figure(id, f, x.s, x.p, r.Computed))
+			sec.Entry = append(sec.Entry, reference{Reference: "#" + id})
+		}
+		w.Section = append(w.Section, sec)
+	}
+	return json.Marshal(w)
+}
+
+// read reads a report back; its numbers are what stands in the resource.
+func read(b []byte, version int64) (*Report, error) {
+	var w wire
+	if err := json.Unmarshal(b, &w); err != nil {
+		return nil, fault.New(fault.Invalid, "read a report: %w", err)
+	}
+	r := &Report{ID: w.ID, Version: version, Title: w.Title, Computed: when(w.Date), Place: Place{Name: w.Subject.Display}, State: Draft, Number: 1}
+	if _, n, ok := strings.Cut(w.ID, "-v"); ok {
+		if v, err := strconv.Atoi(n); err == nil {
+			r.Number = v
+		}
+	}
+	for _, t := range w.Meta.Tag {
+		switch t.System {
+		case stateSystem:
+			r.State = State(t.Code)
+		case sealSystem:
+			r.Seal = t.Code
+		}
+	}
+	if id := w.Subject.Identifier; id != nil && id.System == orgSystem {
+		r.Place.Org = id.Value
+	} else if id != nil {
+		r.Place.City, r.Place.Area, _ = strings.Cut(id.Value, "/")
+	}
+	if len(w.Event) > 0 && len(w.Event[0].Code) > 0 {
+		r.Period = w.Event[0].Code[0].Text
+	}
+	var err error
+	if r.Kind, r.From, r.To, err = Span(r.Period); err != nil {
+		return nil, err
+	}
+	for _, x := range w.RelatesTo {
+		r.Replaces, r.Reason = strings.TrimPrefix(x.Target.Reference, "Composition/"), x.Target.Display
+	}
+	for _, a := range w.Attester {
+		s := Step{Time: when(a.Time), State: Draft}
+		s.By, s.What, _ = strings.Cut(a.Party.Display, "：")
+		if a.Party.Identifier != nil {
+			s.State = State(a.Party.Identifier.Value)
+		}
+		r.Steps = append(r.Steps, s)
+	}
+	return r, r.readFigures(&w)
+}
+
+func (r *Report) readFigures(w *wire) error {
+	byID := map[string]measureReport{}
+	for _, m := range w.Contained {
+		byID["#"+m.ID] = m
+	}
+	for _, sec := range w.Section {
+		f := Figure{Title: sec.Title, Definition: sec.Code.Text}
+		if len(sec.Code.Coding) > 0 {
+			f.Scoring = sec.Code.Coding[0].Code
+		}
+		for i, into := range []*measures.Score{&f.Now, &f.Before, &f.LastYear} {
+			if i >= len(sec.Entry) {
+				return fault.New(fault.Invalid, "report: %s lacks a figure", sec.Title)
+			}
+			m := byID[sec.Entry[i].Reference]
+			s, unit, err := m.score()
+			if err != nil {
+				return err
+			}
+			*into, f.Measure, f.Ratio = s, strings.TrimPrefix(m.Measure, measureBase), len(m.Group[0].Population) > 1
+			if unit != "" {
+				f.Unit = unit
+			}
+		}
+		r.Figures = append(r.Figures, f)
+	}
+	return nil
+}
