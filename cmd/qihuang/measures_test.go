@@ -46,6 +46,8 @@ func TestIndicators(t *testing.T) {
 	}
 	h.supervised()
 	h.walked()
+	h.workflows()
+	h.worked()
 	if code, _ := h.request("GET", "/supervision?from=yesterday", "", nil); code != 400 {
 		t.Errorf("bad date: %d", code)
 	}

@@ -33,6 +33,12 @@ func (h *program) supervised() {
 		{"/supervision/workload?" + november, "一周中的负荷"},
 		{"/supervision/spectrum?kind=herb&" + november, "中位剂量"},
 		{"/supervision/spectrum?kind=formula&" + november, "全部"},
+		{"/supervision/alerts?" + november, "规则与阈值"},
+		{"/supervision/rules?" + november, "出现十八反处方"},
+		{"/supervision/backtest?from=2026-11-20&to=2026-11-21", "超剂量处方率偏高"},
+		{"/supervision/quality?" + november, "要求整改"},
+		{"/supervision/review?" + november, "新的抽样"},
+		{"/supervision/reports?" + november, "建立草稿"},
 		{"/supervision/pivot?d=org&d=day&m=outpatient-visits&m=cost-per-visit&" + november, "把浏览器地址发给同事"},
 	} {
 		code, body := h.request("GET", c.path, "", nil)

@@ -237,10 +237,8 @@ func read(b []byte, version int64) (*Report, error) {
 		return nil, fault.New(fault.Invalid, "read a report: %w", err)
 	}
 	r := &Report{ID: w.ID, Version: version, Title: w.Title, Computed: when(w.Date), Place: Place{Name: w.Subject.Display}, State: Draft, Number: 1}
-	if _, n, ok := strings.Cut(w.ID, "-v"); ok {
-		if v, err := strconv.Atoi(n); err == nil {
-			r.Number = v
-		}
+	if v, err := strconv.Atoi(w.ID[strings.LastIndex(w.ID, "-v")+len("-v"):]); err == nil {
+		r.Number = v
 	}
 	for _, t := range w.Meta.Tag {
 		switch t.System {

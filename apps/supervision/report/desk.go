@@ -168,6 +168,9 @@ func (d *Desk) Reports(ctx context.Context) ([]*Report, error) {
 	}
 	var out []*Report
 	for _, p := range list {
+		if !strings.HasPrefix(p.ID, "report-") {
+			continue // of another system
+		}
 		r, err := read(p.Body, p.Version)
 		if err != nil {
 			return nil, err
