@@ -65,7 +65,8 @@ func (a *App) indicatorPage(g *gin.Context) {
 		Grain    string
 		Ranking  ranking
 		By       []choice
-	}{Page: a.page(g, m.Title, "/supervision/indicators"), scope: s, Measure: m, Grain: dimensionTitles[timeGrain(s.Length)]}
+		Limits   []limit
+	}{Limits: limits(m), Page: a.page(g, m.Title, "/supervision/indicators"), scope: s, Measure: m, Grain: dimensionTitles[timeGrain(s.Length)]}
 	for _, d := range m.Dimensions {
 		if title := dimensionTitles[d.Name]; title != "" && d.Name != "day" {
 			page.By = append(page.By, choice{d.Name, title, d.Name == by})

@@ -47,7 +47,7 @@ func (a *App) pivotPage(g *gin.Context) {
 		a.fail(g, err)
 		return
 	}
-	if a.export(g, s, "自助分析", sheet{"自助分析", p.Head, p.Rows}) {
+	if a.export(g, s, "自助分析", sheet{Title: "自助分析", Head: p.Head, Rows: p.Rows, Public: true}) {
 		return
 	}
 	kept, err := a.savedList(g.Request.Context())
@@ -118,7 +118,15 @@ func (a *App) fillPivot(g *gin.Context, s *scope, p *pivot) error {
 	for _, m := range p.Measures {
 		c.Series = append(c.Series, series{Name: axis(m)})
 	}
-	for _, r := range rows {
+	hidden := make([][]bool, len(p.Measures))
+	for i, m := range p.Measures {
+		scores := make([]measures.Score, len(rows))
+		for j, r := range rows {
+			scores[j] = r.Scores[i]
+		}
+		hidden[i] = suppress(m, scores, a.cfg.SmallCell)
+	}
+	for j, r := range rows {
 		var cells []string
 		for i, k := range r.Keys {
 			cells = append(cells, names[i][k])
@@ -127,6 +135,11 @@ func (a *App) fillPivot(g *gin.Context, s *scope, p *pivot) error {
 			c.Labels = append(c.Labels, strings.Join(cells, " · "))
 		}
 		for i, m := range p.Measures {
+			if s.Public && hidden[i][j] {
+				cells = append(cells, suppressed)
+				c.Series[i].Values = append(c.Series[i].Values, 0)
+				continue
+			}
 			cells = append(cells, text(m, r.Scores[i]))
 			if len(c.Series[i].Values) < 60 {
 				c.Series[i].Values = append(c.Series[i].Values, plotted(m, r.Scores[i]))

@@ -72,6 +72,14 @@ func (p *places) within(city, area, code string) []hall {
 	return out
 }
 
+// level of a hall, "" = not registered.
+func (p *places) level(code string) string {
+	if i := slices.IndexFunc(p.halls, func(h hall) bool { return h.Code == code }); i >= 0 {
+		return p.halls[i].Level
+	}
+	return ""
+}
+
 // cities and areas list the names of places, in order; areas only of one city.
 func (p *places) cities() []string { return distinct(p.halls, func(h hall) string { return h.City }) }
 

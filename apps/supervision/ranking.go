@@ -27,6 +27,7 @@ type rankRow struct {
 	Link               template.URL
 	Width, Percentile  int
 	Few                bool
+	Off                string // how it misses the threshold of its level, "" = it does not
 	value, denominator float64
 	plain              string
 }
@@ -41,14 +42,24 @@ func (a *App) rank(ctx context.Context, s *scope, m *measures.Measure, dimension
 	if err != nil {
 		return ranking{}, err
 	}
-	values := defined(rows, 0)
+	values, scores := defined(rows, 0), make([]measures.Score, len(rows))
+	for i, x := range rows {
+		scores[i] = x.Scores[0]
+	}
+	hidden := suppress(m, scores, a.cfg.SmallCell)
 	r := ranking{Measure: m, Dimension: dimensionTitles[dimension], Groups: len(rows)}
-	for _, x := range rows {
+	for i, x := range rows {
 		score, key := x.Scores[0], x.Keys[0]
 		row := rankRow{Name: names[key], Text: text(m, score), Parts: parts(m, score), Few: a.few(m, score), value: score.Value, denominator: score.Denominator,
 			Percentile: percentile(values, score.Value), plain: number(m, score), Link: s.follow(m, dimension, key)}
 		if !score.Defined {
 			row.value = math.Inf(-1)
+		}
+		if s.Public && hidden[i] {
+			row.Text, row.plain, row.Parts, row.value = suppressed, "", "", math.Inf(-1)
+		}
+		if dimension == "org" && score.Defined {
+			row.Off = off(m.Threshold(s.places.level(key), s.end), score.Value)
 		}
 		r.Rows = append(r.Rows, row)
 	}
@@ -88,7 +99,7 @@ func (s *scope) follow(m *measures.Measure, dimension, key string) template.URL 
 }
 
 func (r ranking) sheet() sheet {
-	x := sheet{Title: r.Measure.Title + " 按" + r.Dimension, Head: []string{"名次", r.Dimension, r.Measure.Title, "数值", "分子 / 分母", "百分位"}}
+	x := sheet{Public: true, Title: r.Measure.Title + " 按" + r.Dimension, Head: []string{"名次", r.Dimension, r.Measure.Title, "数值", "分子 / 分母", "百分位"}}
 	for _, row := range r.Rows {
 		x.Rows = append(x.Rows, []string{web.Count(row.Place), row.Name, row.Text, row.plain, row.Parts, web.Count(row.Percentile)})
 	}

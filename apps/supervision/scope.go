@@ -26,6 +26,7 @@ type scope struct {
 	Halls           []hall // to choose from
 	HallName        string
 	Extra           url.Values // what else the page keeps
+	Public          bool       // small counts are suppressed
 	begin, end      time.Time
 	orgs            []string
 	places          *places
@@ -35,7 +36,7 @@ type scope struct {
 // scope reads the filter: 30 days up to today where nothing is said.
 func (a *App) scope(g *gin.Context, keep ...string) (*scope, error) {
 	today := a.Now().In(shanghai)
-	s := &scope{Path: g.Request.URL.Path, From: g.Query("from"), To: g.Query("to"), City: g.Query("city"), Area: g.Query("area"), Org: g.Query("org"), Doctor: g.Query("doctor"), Extra: url.Values{}}
+	s := &scope{Path: g.Request.URL.Path, From: g.Query("from"), To: g.Query("to"), City: g.Query("city"), Area: g.Query("area"), Org: g.Query("org"), Doctor: g.Query("doctor"), Public: g.Query("public") == "1", Extra: url.Values{}}
 	for _, k := range keep {
 		if v, ok := g.Request.URL.Query()[k]; ok {
 			s.Extra[k] = v

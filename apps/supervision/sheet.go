@@ -17,9 +17,10 @@ import (
 // sheet is a table of a page, as it is exported: the numbers are those of the
 // page.
 type sheet struct {
-	Title string
-	Head  []string
-	Rows  [][]string
+	Title  string
+	Head   []string
+	Rows   [][]string
+	Public bool // small counts are suppressed where the page is for the public
 }
 
 // export writes the sheets in the format that the URL asks for; false if it asks
@@ -28,6 +29,12 @@ func (a *App) export(g *gin.Context, s *scope, title string, sheets ...sheet) (d
 	format := g.Query("format")
 	if format == "" {
 		return false
+	}
+	if s.Public {
+		if sheets, title = published(sheets), title+"（公开）"; len(sheets) == 0 {
+			a.fail(g, fault.New(fault.Invalid, "这一页没有可以对外公开的表"))
+			return true
+		}
 	}
 	name := url.PathEscape(title + "_" + s.Where() + "_" + s.From + "_" + s.To + "." + format)
 	write, typ := map[string]func(*gin.Context, *scope, string, []sheet) error{"csv": writeCSV, "xlsx": writeXLSX, "pdf": writePDF}[format],

@@ -27,10 +27,12 @@ type Config struct {
 	// MinDenominator is the count below which a ratio is marked as resting on
 	// few cases.
 	MinDenominator float64
+	// SmallCell is the count below which tables for the public suppress a cell.
+	SmallCell float64
 }
 
 // Default is the configuration of a hub without one.
-func Default() Config { return Config{MinDenominator: 30} }
+func Default() Config { return Config{MinDenominator: 30, SmallCell: 10} }
 
 // Parts are what the pages are made from.
 type Parts struct {
