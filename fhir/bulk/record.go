@@ -78,7 +78,7 @@ func Resume(ctx context.Context, s *server.Server, files Files) error {
 			errs = append(errs, files.Remove(ctx, id))
 		case !rec.Ended.IsZero():
 			rec.Manifest.files, rec.Manifest.id = files, id
-			s.Jobs().Restore(jobs.Status{ID: id, Name: "export", Owner: rec.Actor, State: jobs.Done, Started: rec.Started, Result: rec.Manifest})
+			s.Jobs().Restore(jobs.Status{ID: id, Name: "export", Owner: rec.Actor, State: jobs.Done, Started: rec.Started, Ended: rec.Ended, Result: rec.Manifest})
 		default:
 			errs = append(errs, goOn(s, files, id, rec))
 		}

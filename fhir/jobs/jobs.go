@@ -73,6 +73,7 @@ type Manager struct {
 type job struct {
 	Status
 	cancel context.CancelFunc
+	since  time.Time // from when an ended job's result is kept: its end, or the restart after it
 }
 
 // New returns a manager that draws job ids with newID.
@@ -123,12 +124,15 @@ func (m *Manager) StartAs(id, name, owner string, run Run) (string, error) {
 }
 
 // Restore makes an ended job known again, as after a restart. It is forgotten as
-// if it had ended now.
+// if it had ended now; without an end it did.
 func (m *Manager) Restore(st Status) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	st.Ended = m.clock.Now()
-	m.jobs[st.ID] = &job{Status: st, cancel: func() {}}
+	now := m.clock.Now()
+	if st.Ended.IsZero() {
+		st.Ended = now
+	}
+	m.jobs[st.ID] = &job{Status: st, cancel: func() {}, since: now}
 }
 
 // work waits for a slot, runs the job and keeps what became of it.
@@ -152,6 +156,7 @@ func (m *Manager) work(ctx context.Context, j *job, run Run) {
 func (m *Manager) end(j *job, result any, err error) {
 	m.set(j, func() {
 		j.Ended = m.clock.Now()
+		j.since = j.Ended
 		switch {
 		case err == nil:
 			j.State, j.Result = Done, result
@@ -221,7 +226,7 @@ func (m *Manager) List() []Status {
 func (m *Manager) forget() {
 	oldest := m.clock.Now().Add(-m.cfg.Keep)
 	for id, j := range m.jobs {
-		if !j.Ended.IsZero() && j.Ended.Before(oldest) {
+		if !j.Ended.IsZero() && j.since.Before(oldest) {
 			delete(m.jobs, id)
 		}
 	}

@@ -91,3 +91,23 @@ func states(t *testing.T, m *Manager, want ...any) {
 		}
 	}
 }
+
+func TestRestoreKeepsTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := manager(Config{Workers: 1, Waiting: 1, Keep: time.Minute})
+		defer m.Close()
+		begun := time.Now().Add(-time.Hour)
+		m.Restore(Status{ID: "old", State: Done, Started: begun, Ended: begun.Add(time.Second)})
+		m.Restore(Status{ID: "open", State: Done, Started: begun})
+		if st, err := m.Get("old"); err != nil || st.Ended.Sub(st.Started) != time.Second {
+			t.Errorf("restored: %+v %v", st, err)
+		}
+		if st, err := m.Get("open"); err != nil || st.Ended.Sub(st.Started) != time.Hour {
+			t.Errorf("restored without an end: %+v %v", st, err)
+		}
+		time.Sleep(2 * time.Minute) // of the simulated clock
+		if n := len(m.List()); n != 0 {
+			t.Errorf("%d restored jobs outlive their time", n)
+		}
+	})
+}
