@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -238,7 +239,13 @@ func (b *Book) Find(ctx context.Context, src *Source) (*Map, error) {
 			return m, nil
 		}
 	}
-	return nil, fault.New(fault.Unsupported, "没有 %s 的映射", src.Name)
+	place := ""
+	if src.Format == FormatV2 {
+		place = "MSH-9"
+	}
+	return nil, fault.New(fault.Unsupported, "没有 %s 的映射", src.Name).With(fault.Issue{Severity: "error", Code: "not-supported", Key: "no-map",
+		Text: fmt.Sprintf("没有适用于 %.40s 的映射", src.Name), TextEN: fmt.Sprintf("no map is for %.40s", src.Name), Expression: place,
+		Hint: "请为它建一个映射后重放，或请发送方停发这类消息"})
 }
 
 // Get returns the map in force under a name; fault.NotFound.
