@@ -27,7 +27,7 @@ type tileMap struct {
 	City    string // the city whose counties are shown, "" = all cities
 	Tiles   []mapTile
 	Rest    []mapTile // places without a tile
-	Legend  []string  // upper ends of the five shades
+	Legend  []string  // upper ends of the five shades, "" for one that no place has
 }
 
 type mapTile struct {
@@ -37,6 +37,22 @@ type mapTile struct {
 	Link              template.URL
 	value             float64
 	defined           bool
+}
+
+// legend tells the upper end of each shade. Where few places have a value, shades
+// end alike: the first of them colours the places, and the rest are left out.
+func legend(m *measures.Measure, values []float64) []string {
+	out := make([]string, 5)
+	if len(values) == 0 {
+		return out
+	}
+	before := ""
+	for i := range out {
+		if end := text(m, measures.Score{Value: quantile(values, float64(i+1)/5), Defined: true}); end != before {
+			out[i], before = end, end
+		}
+	}
+	return out
 }
 
 func (a *App) tileMap(ctx context.Context, s *scope, measure string) (tileMap, error) {
@@ -54,9 +70,7 @@ func (a *App) tileMap(ctx context.Context, s *scope, measure string) (tileMap, e
 	}
 	t := tileMap{Measure: m, City: s.City}
 	values := defined(rows, 0)
-	for q := 1; q <= 5; q++ {
-		t.Legend = append(t.Legend, text(m, measures.Score{Value: quantile(values, float64(q)/5), Defined: len(values) > 0}))
-	}
+	t.Legend = legend(m, values)
 	byName := map[string]mapTile{}
 	for _, r := range rows {
 		name := s.name(dimension, r.Keys[0])
