@@ -47,7 +47,7 @@ func (a *App) pivotPage(g *gin.Context) {
 		a.fail(g, err)
 		return
 	}
-	if a.export(g, s, "自助分析", sheet{Title: "自助分析", Head: p.Head, Rows: p.Rows, Public: true}) {
+	if a.export(g, s, "自助分析", sheet{Title: "自助分析", Head: p.Head, Rows: p.Rows, Public: !slices.Contains(p.Dimensions, "doctor")}) {
 		return
 	}
 	kept, err := a.savedList(g.Request.Context())

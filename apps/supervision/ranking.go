@@ -99,7 +99,7 @@ func (s *scope) follow(m *measures.Measure, dimension, key string) template.URL 
 }
 
 func (r ranking) sheet() sheet {
-	x := sheet{Public: true, Title: r.Measure.Title + " 按" + r.Dimension, Head: []string{"名次", r.Dimension, r.Measure.Title, "数值", "分子 / 分母", "百分位"}}
+	x := sheet{Public: r.Dimension != dimensionTitles["doctor"], Title: r.Measure.Title + " 按" + r.Dimension, Head: []string{"名次", r.Dimension, r.Measure.Title, "数值", "分子 / 分母", "百分位"}}
 	for _, row := range r.Rows {
 		x.Rows = append(x.Rows, []string{web.Count(row.Place), row.Name, row.Text, row.plain, row.Parts, web.Count(row.Percentile)})
 	}

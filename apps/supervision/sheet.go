@@ -20,7 +20,7 @@ type sheet struct {
 	Title  string
 	Head   []string
 	Rows   [][]string
-	Public bool // small counts are suppressed where the page is for the public
+	Public bool // it may be published: no person is named, small counts are suppressed
 }
 
 // export writes the sheets in the format that the URL asks for; false if it asks
