@@ -7,8 +7,8 @@ import (
 )
 
 // usage is cobra's layout in Chinese.
-const usage = `用法：{{if .Runnable}}
-  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
+const usage = `用法：{{if and .Runnable (not (index .Annotations "group"))}}
+  {{.UseLine}} [选项]{{end}}{{if .HasAvailableSubCommands}}
   {{.CommandPath}} [命令]{{end}}{{if .HasExample}}
 
 例子：
@@ -43,8 +43,18 @@ func speakChinese(root *cobra.Command) {
 	})
 }
 
-// refuseUnknown makes commands that only hold others name what they do not know.
+// refuseUnknown makes commands say how they are called when they are called
+// otherwise, and those that only hold others name what they do not know.
 func refuseUnknown(c *cobra.Command) {
+	c.DisableFlagsInUseLine = true // the layout adds it in Chinese
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if check(c, args) != nil {
+				return fmt.Errorf("参数个数不对。用法：%s；“%s --help” 有详细说明", c.UseLine(), c.CommandPath())
+			}
+			return nil
+		}
+	}
 	for _, sub := range c.Commands() {
 		refuseUnknown(sub)
 	}
@@ -52,6 +62,7 @@ func refuseUnknown(c *cobra.Command) {
 		return
 	}
 	c.Args, c.SuggestionsMinimumDistance = cobra.ArbitraryArgs, 2
+	c.Annotations = map[string]string{"group": "true"}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return c.Help()

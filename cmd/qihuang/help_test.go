@@ -11,7 +11,7 @@ import (
 
 // TestHelpIsChinese asks every command for help and looks for cobra's English.
 func TestHelpIsChinese(t *testing.T) {
-	english := regexp.MustCompile(`(?m)^(Usage|Available Commands|Flags|Global Flags|Examples|Aliases):|help for |version for |Generate the autocompletion`)
+	english := regexp.MustCompile(`(?m)^(Usage|Available Commands|Flags|Global Flags|Examples|Aliases):|help for |version for |Generate the autocompletion|\[flags\]`)
 	var visit func(c *cobra.Command, path []string)
 	visit = func(c *cobra.Command, path []string) {
 		var out bytes.Buffer
@@ -36,6 +36,7 @@ func TestHelpIsChinese(t *testing.T) {
 func TestUnknownCommandIsExplained(t *testing.T) {
 	for args, want := range map[string]string{
 		"serv": "是否想写 serve", "nothing": `没有命令 "nothing"`, "view nothing": "qihuang view --help", "serve --nothing": "qihuang serve --help",
+		"fhirpath": "参数个数不对",
 	} {
 		root := rootCmd()
 		root.SetArgs(strings.Fields(args))
