@@ -41,7 +41,6 @@ type world struct {
 	disk     *vfs.MemFS
 	mended   bool // the map was repaired
 	held     bool // the source is paused
-	refusals int
 
 	steps int // left in this life
 	dead  bool

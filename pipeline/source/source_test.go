@@ -47,12 +47,12 @@ func desk(t *testing.T, file string) (*Desk, *hands, *int) {
 
 func TestPauseSurvivesARestart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "s.json")
-	d, _, woken := desk(t, file)
-	d.Register("his", "http", "", DefaultRules())
-	if err := d.Pause("his"); err != nil || !d.Held("his") || d.Held("other") {
+	first, _, _ := desk(t, file)
+	first.Register("his", "http", "", DefaultRules())
+	if err := first.Pause("his"); err != nil || !first.Held("his") || first.Held("other") {
 		t.Errorf("%v", err)
 	}
-	d, _, woken = desk(t, file)
+	d, _, woken := desk(t, file)
 	d.Register("his", "http", "", DefaultRules())
 	if !d.Held("his") {
 		t.Error("forgotten")

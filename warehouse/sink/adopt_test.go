@@ -17,7 +17,7 @@ func posted(name, columns string) string {
 // restart, a wrong version, and its deletion.
 func TestStoredView(t *testing.T) {
 	b := setUp(t)
-	s, stop := b.sink()
+	_, stop := b.sink()
 	var people []kafka.Record
 	for i := range 50 {
 		people = append(people, b.change("Patient", fmt.Sprintf("p%d", i), 1, fmt.Sprintf(`{"resourceType":"Patient","id":"p%d","gender":"male","birthDate":"19%02d-01-01"}`, i, i+10)))
@@ -41,7 +41,7 @@ func TestStoredView(t *testing.T) {
 
 	stop()
 	b.publish(b.change("Patient", "p51", 1, `{"resourceType":"Patient","id":"p51","birthDate":"2001-01-01"}`))
-	s, stop = b.sink()
+	s, stop := b.sink()
 	defer func() { stop() }()
 	b.await("SELECT count() FROM qihuang.my_patient FINAL", "51")
 

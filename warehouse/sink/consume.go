@@ -127,7 +127,7 @@ func (s *Sink) follow(ctx context.Context, claim *kafka.Claim, last span) error 
 	}()
 	err := s.batches(ctx, claim, last, records, done)
 	cancel()
-	if err == nil || errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
