@@ -111,7 +111,7 @@ func TestPages(t *testing.T) {
 		"/console/resources/Patient":                              {200, []string{"22 个结果", "下一页", "&lt;b&gt;王", "加入条件", `value="birthdate"`}},
 		"/console/resources/Patient?name=lixiaoming":              {200, []string{"1 个结果", "李晓明", "GET /fhir/Patient?name=lixiaoming", "$explain?Patient?name=lixiaoming"}},
 		"/console/resources/Patient?nam=x":                        {400, []string{"没有检索参数", "did you mean"}},
-		"/console/resources/Patient?_id=%zz":                      {400, []string{"查询条件写法有误"}},
+		"/console/resources/Patient?_id=%zz":                      {400, []string{"百分号编码不正确"}},
 		"/console/resources/Encounter?_include=Encounter:subject": {200, []string{"1 个结果", "Patient/</code>", "李晓明"}},
 		"/console/resources/Nonsense":                             {404, []string{"没有资源类型 Nonsense"}},
 		"/console/resources/Patient/p1":                           {200, []string{"李晓明", "版本 2", "birthDate", "1970-01-01"}},
