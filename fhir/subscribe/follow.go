@@ -48,7 +48,7 @@ func (s *Service) follow(ctx context.Context) error {
 			}
 			return err
 		}
-		seq += int64(len(list))
+		seq = list[len(list)-1].Seq + 1 // numbers may have holes where history was dropped
 	}
 	return nil
 }

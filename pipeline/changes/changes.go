@@ -84,7 +84,9 @@ func (p *Publisher) publish(ctx context.Context, claim *kafka.Claim) error {
 			if err := p.send(ctx, changes); err != nil {
 				return err
 			}
-			seq += int64(len(changes))
+			if n := len(changes); n > 0 {
+				seq = changes[n-1].Seq + 1 // numbers may have holes where history was dropped
+			}
 			through = max(through, upTo)
 		}
 		if time.Since(last) >= commitEvery {

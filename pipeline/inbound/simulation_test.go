@@ -31,16 +31,16 @@ var errKilled = errors.New("killed")
 type world struct {
 	rnd *rand.Rand
 
-	mu       sync.Mutex
-	log      []kafka.Record // the topic inbound, one partition
-	offset   int64          // the group's
-	letters  map[string]*pipeline.DeadLetter
-	applied  map[string]string   // transaction id → content
-	effects  map[string]int      // content → times it had an effect
-	order    map[string][]string // ordering key → contents as they took effect
-	disk     *vfs.MemFS
-	mended   bool // the map was repaired
-	held     bool // the source is paused
+	mu      sync.Mutex
+	log     []kafka.Record // the topic inbound, one partition
+	offset  int64          // the group's
+	letters map[string]*pipeline.DeadLetter
+	applied map[string]string   // transaction id → content
+	effects map[string]int      // content → times it had an effect
+	order   map[string][]string // ordering key → contents as they took effect
+	disk    *vfs.MemFS
+	mended  bool // the map was repaired
+	held    bool // the source is paused
 
 	steps int // left in this life
 	dead  bool
