@@ -38,7 +38,7 @@ check: ## the static gate: gofmt, vet, staticcheck, import law, race tests of th
 	@$(GO) vet ./...
 	@$(GO) tool staticcheck ./...
 	@$(GO) test -count=1 ./internal/archtest
-	@$(GO) test -race -timeout 15m $(RACE)
+	@$(GO) test -race -short -timeout 15m $(RACE)
 	@$(MAKE) --no-print-directory fuzz FUZZ=$(FUZZ)
 
 fuzz: ## run each fuzz target for FUZZ (10s; off = only the seeds, which the tests run)
