@@ -38,7 +38,8 @@ type Catalog struct {
 	pool    *sync.Pool // of *Reader
 	units   *sync.Map  // of *ucum.Unit by code, nil for what is none: parsed once
 	parsed  *atomic.Int64
-	implied func() map[string][]string // code systems by value set, read when first asked
+	implied func() map[string][]string     // code systems by value set, read when first asked
+	added   []*definitions.SearchParameter // by With, in order: composites may be made of them
 }
 
 // New compiles the search parameters of every resource type in the model.
@@ -74,7 +75,7 @@ func (c *Catalog) With(params ...*definitions.SearchParameter) (*Catalog, error)
 			if err != nil {
 				return nil, err
 			}
-			p.Bit = -1
+			p.Bit, p.Spoken = -1, p.Kind == String
 			if next.Types[typ].ByCode[p.Code] != nil {
 				return nil, fault.New(fault.Conflict, "%s has a search parameter %s already", typ, p.Code)
 			}
@@ -87,6 +88,7 @@ func (c *Catalog) With(params ...*definitions.SearchParameter) (*Catalog, error)
 		if !used {
 			return nil, fault.New(fault.Invalid, "search parameter %s: no such resource type: %q", sp.URL, sp.Base)
 		}
+		next.added = append(next.added[:len(next.added):len(next.added)], sp)
 	}
 	return &next, nil
 }

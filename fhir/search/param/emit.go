@@ -187,7 +187,7 @@ func (x *Reader) strings(p *Param, typ string, n fhir.Node) {
 		x.start(p, key.String)
 		x.buf = key.AppendText(x.buf, folded)
 		x.end()
-		if !spoken(typ, p.Code) {
+		if !p.Spoken && !spoken(typ, p.Code) {
 			return
 		}
 		for _, reading := range text.Pinyin(folded) {
@@ -198,7 +198,8 @@ func (x *Reader) strings(p *Param, typ string, n fhir.Node) {
 	})
 }
 
-// spoken tells the parameters that are also found by pinyin: names and addresses.
+// spoken tells the standard parameters that are also found by pinyin: names and
+// addresses.
 func spoken(typ, code string) bool {
 	return typ == "HumanName" || typ == "Address" || code == "name" || code == "family" || code == "given" ||
 		code == "title" || strings.HasPrefix(code, "address")

@@ -45,6 +45,7 @@ type Param struct {
 	Targets    []string    // of a reference: resource types, none = any
 	Canonical  bool        // of a reference: some values are canonical or other addresses
 	Binding    string      // value set of code elements, for their implied system
+	Spoken     bool        // of a string: an added one, which is found by pinyin too, whatever it reads
 
 	number uint32               // first four bytes of its keys
 	exists bool                 // value is whether the path leads anywhere but to false
@@ -191,10 +192,11 @@ func (c *Catalog) component(p *Param, comp definitions.Component) (Component, er
 	return part, nil
 }
 
-// definition finds the parameter of a type by its canonical address.
+// definition finds the parameter of a type by its canonical address: a standard
+// one, or one that was added before.
 func (c *Catalog) definition(typ, url string) *definitions.SearchParameter {
-	for _, sp := range c.Model.SearchParameters(typ) {
-		if sp.URL == url {
+	for _, sp := range slices.Concat(c.Model.SearchParameters(typ), c.added) {
+		if sp.URL == url && hasBase(c.Model, sp, typ) {
 			return sp
 		}
 	}

@@ -155,13 +155,13 @@ func (k *Keeper) plan(ctx context.Context, now [][]byte) (kept, added [][]byte, 
 	var list []Parameter
 	for _, raw := range now {
 		id := idOf(raw)
-		if s := stored[id]; s.sp != nil && s.entry.Status == "" && same(raw, s.raw) {
+		if s := stored[id]; s.sp != nil && s.entry.Status == "" && same(raw, s.raw) && k.fits(append(slices.Clone(kept), raw)) == nil {
 			kept = append(kept, raw)
 			s.entry.Status = Offered
 			stored[id] = s
 		}
 	}
-	for _, id := range sortedIDs(stored) {
+	for _, id := range inOrder(stored) {
 		s := stored[id]
 		if s.entry.Status == "" {
 			want := append(append(slices.Clone(kept), added...), s.raw)

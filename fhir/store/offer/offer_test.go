@@ -138,3 +138,33 @@ func TestKeeper(t *testing.T) {
 		}
 	}
 }
+
+const mark = `,"url":"http://x/%s","name":"%[1]s","status":"active","description":"d","code":"%[1]s","base":["Patient"],"type":"%s","expression":"%s"`
+
+// An added string is found by pinyin as names are, and a composite may be made
+// of a parameter that was added beside it, whatever their ids; it goes when its
+// part goes.
+func TestAddedTogether(t *testing.T) {
+	n := start(t, &memory.Log{})
+	n.put("Patient", "p1", `,"contact":[{"relationship":[{"text":"茯苓"}]}],"communication":[{"language":{"text":"川芎"},"preferred":true},{"language":{"text":"白芍"},"preferred":false}]`)
+	n.put("SearchParameter", "a-pair", fmt.Sprintf(mark, "pair", "composite", "Patient.communication")+
+		`,"component":[{"definition":"http://x/spoken","expression":"language.text"},{"definition":"http://x/liked","expression":"preferred"}]`)
+	n.put("SearchParameter", "b", fmt.Sprintf(mark, "spoken", "string", "Patient.communication.language.text"))
+	n.put("SearchParameter", "c", fmt.Sprintf(mark, "liked", "token", "Patient.communication.preferred"))
+	n.put("SearchParameter", "d", fmt.Sprintf(mark, "kin", "string", "Patient.contact.relationship.text"))
+	n.until("all offered", func() bool {
+		return n.status("a-pair") == "offered" && n.status("b") == "offered" && n.status("c") == "offered" && n.status("d") == "offered"
+	})
+	for query, want := range map[string]string{"kin=茯": "p1", "kin=fuling": "p1", "kin=fl": "p1", "kin=ling": "", "pair=川芎$true": "p1", "pair=川芎$false": "", "pair=白芍$false": "p1"} {
+		if got := n.find(query); got != want {
+			t.Errorf("%s finds %q, wanted %q", query, got, want)
+		}
+	}
+	if _, err := n.store.Commit(context.Background(), &store.Transaction{ID: uuid.NewString(), Ops: []store.Op{{Method: store.Delete, Type: "SearchParameter", ID: "c"}}}); err != nil {
+		t.Fatal(err)
+	}
+	n.until("the composite refused without its part", func() bool { return n.status("a-pair") == "refused" && n.status("b") == "offered" })
+	if got := n.find("pair=川芎$true"); got != "refused" {
+		t.Errorf("a composite without its part answers %q", got)
+	}
+}

@@ -2,10 +2,12 @@ package offer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
@@ -95,4 +97,16 @@ func idOf(raw []byte) string {
 	return tree.Root().Get("id").Str()
 }
 
-func sortedIDs(m map[string]stored) []string { return slices.Sorted(maps.Keys(m)) }
+// inOrder lists the parameters by id, composites last: they may be made of the
+// others.
+func inOrder(m map[string]stored) []string {
+	composite := func(id string) int {
+		if s := m[id]; s.sp != nil && s.sp.Type == "composite" {
+			return 1
+		}
+		return 0
+	}
+	return slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+		return cmp.Or(composite(a)-composite(b), strings.Compare(a, b))
+	})
+}
