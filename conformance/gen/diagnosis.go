@@ -23,6 +23,9 @@ func diagnosisProfiles() []*profile {
 		p := newProfile(c.id, "Condition", c.title, c.title+"；三类诊断分开存放并互相关联。")
 		codes := []option{invariant("tcm-2021", "GB/T 15657-2021 代码形如 A01.01.01、B02.02.04，最长 18 位；若是 1995 版代码请改用 1995 版的系统", shape2021),
 			invariant("tcm-1995", "GB/T 15657-1995 代码为 B 或 Z 开头的 5 至 9 位字母数字；若是 2021 版代码请改用 2021 版的系统", shape1995)}
+		if c.kind != "western" {
+			codes = append(codes, local("extensible", c.kind+"-code"))
+		}
 		switch c.kind {
 		case "tcm-disease":
 			codes = append(codes, advice("tcm-temp", "A17 为临时诊断用术语，不得作为门诊或出院的最后诊断", temporary))

@@ -55,6 +55,13 @@ func valueSets(_, to string) error {
 			return err
 		}
 	}
+	// a diagnosis may carry a code of either edition: of the old one few are known
+	for id, title := range map[string]string{"tcm-disease": "中医病名代码（2021 版与 1995 版）", "tcm-syndrome": "中医证候代码（2021 版与 1995 版）"} {
+		kind := strings.TrimPrefix(id, "tcm-")
+		if err := valueSet(to, id+"-code", title, include{gb2021, []filter{{"kind", "=", kind}}}, include{System: gb95}); err != nil {
+			return err
+		}
+	}
 	return valueSet(to, "formula", "方剂（SZJG/T 38.2 与《伤寒论》）", include{System: Base + "/CodeSystem/szjg-t-38-2-2011"}, include{System: Base + "/CodeSystem/shanghanlun-formula"})
 }
 

@@ -182,6 +182,13 @@ func (s *Service) Valid(system, code string) Verdict {
 	return Unknown
 }
 
+// Fragment reports whether a code system is loaded with a part of its codes: a
+// code that is not among them may exist (CodeSystem.content = fragment).
+func (s *Service) Fragment(system string) bool {
+	cs := s.state.Load().codeSystem(system, "")
+	return cs != nil && cs.content == "fragment"
+}
+
 // Codes returns the listable codes of a value set in order, at most limit (0 =
 // all): what an error message may suggest. nil if the value set is not known.
 func (s *Service) Codes(valueSet string, limit int) []string {

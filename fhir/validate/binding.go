@@ -107,8 +107,12 @@ func (w *walk) coding(n fhir.Node) {
 	if !system.Exists() || !code.Exists() {
 		return
 	}
-	if w.v.terms.Valid(system.Str(), code.Str()) == terminology.No {
+	switch verdict := w.v.terms.Valid(system.Str(), code.Str()); {
+	case verdict == terminology.No:
 		w.reportAt(code, "code", finding{code: "code-invalid", key: "code-unknown", zh: "编码系统 " + system.Str() + " 中没有编码 " + quote(code.Str()),
 			en: "the code system " + system.Str() + " has no code " + quote(code.Str())})
+	case verdict == terminology.Unknown && w.v.terms.Fragment(system.Str()):
+		w.reportAt(code, "code", finding{severity: "warning", code: "code-invalid", key: "code-unlisted", zh: "编码系统 " + system.Str() + " 已收录的部分没有编码 " + quote(code.Str()) + "，请核对",
+			en: "the loaded fragment of the code system " + system.Str() + " has no code " + quote(code.Str()) + ": please check it"})
 	}
 }
