@@ -98,7 +98,7 @@ func (m *mapped) encounterAndRecord() {
 		PatientID: m.visit.PatientID, PatientName: d.Patient.Name, DoctorID: m.visit.DoctorID, DoctorName: d.Doctor.Name,
 		VisitType: string(d.VisitType), Insurance: m.insurance()}
 	r := d.Record
-	m.record = tcm.Record{Visit: m.visit, VisitNo: d.VisitNo, OrgName: d.OrgName, DoctorName: d.Doctor.Name,
+	m.record = tcm.Record{Visit: m.visit, VisitNo: d.VisitNo, VisitType: string(d.VisitType), OrgName: d.OrgName, DoctorName: d.Doctor.Name,
 		ChiefComplaint: r.ChiefComplaint, PresentIllness: r.PresentIllness, PastHistory: r.PastHistory,
 		AllergyHistory: r.AllergyHistory, PersonalHistory: r.PersonalHistory, FamilyHistory: r.FamilyHistory,
 		PhysicalExam: r.PhysicalExam, Advice: r.Advice}

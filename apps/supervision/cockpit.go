@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/qihuang-health/qihuang/warehouse/measures"
 	"github.com/qihuang-health/qihuang/web"
@@ -30,12 +31,11 @@ func (a *App) tiles(ctx context.Context, s *scope, names []string) ([]tile, erro
 	if err != nil {
 		return nil, err
 	}
-	now, err := a.Measures.Evaluate(ctx, a.SQL, s.measured(), list...)
-	if err != nil {
-		return nil, err
-	}
-	before, err := a.Measures.Evaluate(ctx, a.SQL, s.previous(), list...)
-	if err != nil {
+	var now, before []measures.Score
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() (err error) { now, err = a.Measures.Evaluate(ctx, a.SQL, s.measured(), list...); return err })
+	both.Go(func() (err error) { before, err = a.Measures.Evaluate(ctx, a.SQL, s.previous(), list...); return err })
+	if err := both.Wait(); err != nil {
 		return nil, err
 	}
 	out := make([]tile, len(list))
@@ -83,21 +83,19 @@ func (a *App) cockpitPage(g *gin.Context) {
 	}{Page: a.page(g, "业务监管", "/supervision"), scope: s}
 	open := a.openAlerts(ctx)
 	page.Open, page.Serious, page.Late = open.all, open.serious, open.late
-	steps := []func() error{
-		func() (err error) { page.Tiles, err = a.tiles(ctx, s, headline); return err },
-		func() (err error) {
-			page.Days, err = a.series(ctx, s, "day", "outpatient-visits", "tcm-visits")
-			return err
-		},
-		func() (err error) { page.Drugs, err = a.drugs(ctx, s); return err },
-		func() (err error) { page.Worst, err = a.worst(ctx, s); return err },
-		func() (err error) { page.Map, err = a.tileMap(ctx, s, "outpatient-visits"); return err },
-	}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			a.fail(g, err)
-			return
-		}
+	// each part is a query of its own: they run side by side
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() (err error) { page.Tiles, err = a.tiles(ctx, s, headline); return err })
+	parts.Go(func() (err error) {
+		page.Days, err = a.series(ctx, s, "day", "outpatient-visits", "tcm-visits")
+		return err
+	})
+	parts.Go(func() (err error) { page.Drugs, err = a.drugs(ctx, s); return err })
+	parts.Go(func() (err error) { page.Worst, err = a.worst(ctx, s); return err })
+	parts.Go(func() (err error) { page.Map, err = a.tileMap(ctx, s, "outpatient-visits"); return err })
+	if err := parts.Wait(); err != nil {
+		a.fail(g, err)
+		return
 	}
 	sheetOf := sheet{Title: "主要指标", Head: []string{"指标", "数值", "分子 / 分母", "比上期"}}
 	for _, t := range page.Tiles {
