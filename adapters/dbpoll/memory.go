@@ -2,12 +2,11 @@ package dbpoll
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/shelf"
 )
 
 // memory holds the hash of every row that was sent, by table and key. Losing it
@@ -15,7 +14,7 @@ import (
 type memory struct{ db *pebble.DB }
 
 func openMemory(dir string) (*memory, error) {
-	db, err := pebble.Open(dir, &pebble.Options{MemTableSize: 4 << 20, Logger: silent{}})
+	db, err := shelf.Open(dir, shelf.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("open memory of rows %s: %w", dir, err)
 	}
@@ -25,15 +24,8 @@ func openMemory(dir string) (*memory, error) {
 func (m *memory) close() error { return m.db.Close() }
 
 func (m *memory) same(s sum) (bool, error) {
-	v, closer, err := m.db.Get(s.key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	same := bytes.Equal(v, s.hash[:])
-	return same, closer.Close()
+	v, err := shelf.Get(m.db, s.key)
+	return bytes.Equal(v, s.hash[:]), err
 }
 
 func (m *memory) add(list []sum) error {
@@ -45,12 +37,4 @@ func (m *memory) add(list []sum) error {
 		}
 	}
 	return b.Commit(pebble.NoSync)
-}
-
-type silent struct{}
-
-func (silent) Infof(string, ...any)  {}
-func (silent) Errorf(string, ...any) {}
-func (silent) Fatalf(format string, args ...any) {
-	panic(fault.New(fault.Internal, "memory of rows: "+format, args...))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/qihuang-health/qihuang/fhir/store"
+	"github.com/qihuang-health/qihuang/internal/shelf"
 )
 
 // record is what is kept of one subscription.
@@ -52,15 +53,8 @@ const (
 // state is the database of subscriptions.
 type state struct{ db *pebble.DB }
 
-// silent swallows what the database has to say.
-type silent struct{}
-
-func (silent) Infof(string, ...any)           {}
-func (silent) Errorf(string, ...any)          {}
-func (silent) Fatalf(format string, a ...any) { panic(fmt.Sprintf(format, a...)) }
-
 func openState(dir string) (*state, error) {
-	db, err := pebble.Open(dir, &pebble.Options{FormatMajorVersion: pebble.FormatNewest, MemTableSize: 4 << 20, Logger: silent{}})
+	db, err := shelf.Open(dir, shelf.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("open subscriptions %s: %w", dir, err)
 	}
@@ -71,14 +65,10 @@ func (s *state) close() error { return s.db.Close() }
 
 // cursor returns the last change handled, ok false if none ever was.
 func (s *state) cursor() (seq int64, ok bool, err error) {
-	v, c, err := s.db.Get([]byte(keyCursor))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, false, nil
-	}
-	if err != nil {
+	v, err := shelf.Get(s.db, []byte(keyCursor))
+	if err != nil || v == nil {
 		return 0, false, err
 	}
-	defer c.Close()
 	if len(v) != 8 {
 		return 0, false, errors.New("damaged cursor")
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/shelf"
 	"github.com/qihuang-health/qihuang/pipeline"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
 )
@@ -71,7 +72,7 @@ func Open(ctx context.Context, cfg Config, cluster *kafka.Cluster, logger *slog.
 	if err != nil {
 		return nil, err
 	}
-	db, err := pebble.Open(cfg.Dir, &pebble.Options{FS: cfg.FS, MemTableSize: 4 << 20, Logger: silent{}})
+	db, err := shelf.Open(cfg.Dir, shelf.Options{FS: cfg.FS})
 	if err != nil {
 		return nil, fmt.Errorf("open dead letters %s: %w", cfg.Dir, err)
 	}
@@ -201,7 +202,7 @@ func (l *Letters) List(ctx context.Context, limit int) (items []*pipeline.DeadLe
 			items = append(items, d)
 		}
 	}
-	state, err := read(snap, []byte{tabState})
+	state, err := shelf.Get(snap, []byte{tabState})
 	if len(state) == 16 {
 		total = int(binary.BigEndian.Uint64(state[8:]))
 	}
@@ -229,23 +230,11 @@ func (l *Letters) Total() int {
 	return l.total
 }
 
-func (l *Letters) get(key []byte) ([]byte, error)                { return read(l.db, key) }
+func (l *Letters) get(key []byte) ([]byte, error)                { return shelf.Get(l.db, key) }
 func (l *Letters) facts(id string) (*pipeline.DeadLetter, error) { return facts(l.db, id) }
 
-func read(r pebble.Reader, key []byte) ([]byte, error) {
-	val, closer, err := r.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	out := append([]byte{}, val...)
-	return out, closer.Close()
-}
-
 func facts(r pebble.Reader, id string) (*pipeline.DeadLetter, error) {
-	text, err := read(r, rowKey(tabFacts, id))
+	text, err := shelf.Get(r, rowKey(tabFacts, id))
 	if err != nil || text == nil {
 		return nil, err
 	}
@@ -265,14 +254,6 @@ func placeKey(d *pipeline.DeadLetter) []byte {
 	}
 	key := binary.BigEndian.AppendUint64([]byte{tabOrder}, math.MaxUint64-uint64(d.Time.UnixNano()))
 	return append(key, d.ID...)
-}
-
-type silent struct{}
-
-func (silent) Infof(string, ...any)  {}
-func (silent) Errorf(string, ...any) {}
-func (silent) Fatalf(format string, args ...any) {
-	panic(fault.New(fault.Internal, "dead letters: "+format, args...))
 }
 
 var _ pipeline.DeadLetters = (*Letters)(nil)

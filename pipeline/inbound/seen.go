@@ -8,9 +8,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
 
-	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/shelf"
 	"github.com/qihuang-health/qihuang/pipeline"
 )
 
@@ -27,11 +26,7 @@ const (
 )
 
 func openSeen(cfg Config) (*seen, error) {
-	o := &pebble.Options{FS: cfg.FS, MemTableSize: 4 << 20, Logger: silent{}}
-	for i := range o.Levels {
-		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-	}
-	db, err := pebble.Open(cfg.Dir, o)
+	db, err := shelf.Open(cfg.Dir, shelf.Options{FS: cfg.FS, Misses: true})
 	if err != nil {
 		return nil, fmt.Errorf("open inbound memory %s: %w", cfg.Dir, err)
 	}
@@ -100,12 +95,4 @@ func (s *seen) forget(before time.Time) error {
 		return err
 	}
 	return errors.Join(b.DeleteRange([]byte{tabOlder}, upper, nil), b.Commit(pebble.NoSync))
-}
-
-type silent struct{}
-
-func (silent) Infof(string, ...any)  {}
-func (silent) Errorf(string, ...any) {}
-func (silent) Fatalf(format string, args ...any) {
-	panic(fault.New(fault.Internal, "inbound memory: "+format, args...))
 }

@@ -17,10 +17,10 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
 
 	"github.com/qihuang-health/qihuang/internal/clock"
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/shelf"
 	"github.com/qihuang-health/qihuang/pipeline"
 	"github.com/qihuang-health/qihuang/pipeline/inbound"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
@@ -112,11 +112,7 @@ const (
 // Open opens the journal; keys finds the business keys of a message. Close it
 // after Run has returned.
 func Open(cfg Config, cluster *kafka.Cluster, keys func(*pipeline.Message) []Key, c clock.Clock, log *slog.Logger) (*Journal, error) {
-	o := &pebble.Options{MemTableSize: 16 << 20, Logger: silent{}}
-	for i := range o.Levels {
-		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-	}
-	db, err := pebble.Open(cfg.Dir, o)
+	db, err := shelf.Open(cfg.Dir, shelf.Options{MemTable: 16 << 20, Misses: true})
 	if err != nil {
 		return nil, fmt.Errorf("open journal %s: %w", cfg.Dir, err)
 	}
@@ -183,7 +179,7 @@ func (j *Journal) follow(ctx context.Context, topic string, partition int) {
 }
 
 func (j *Journal) offset(topic string, partition int) (int64, error) {
-	v, err := read(j.db, offsetKey(topic, partition))
+	v, err := shelf.Get(j.db, offsetKey(topic, partition))
 	if err != nil || len(v) != 8 {
 		return 0, err
 	}
@@ -220,7 +216,7 @@ func (j *Journal) take(topic string, r *kafka.Record) error {
 
 // note writes a message's entry, once: replays keep the first place.
 func (j *Journal) note(b *pebble.Batch, m *pipeline.Message, topic string, r *kafka.Record) error {
-	old, err := read(j.db, rowKey(tabEntry, m.ID))
+	old, err := shelf.Get(j.db, rowKey(tabEntry, m.ID))
 	if err != nil || old != nil && topic == kafka.DeadLetter {
 		return err
 	}
@@ -334,26 +330,6 @@ func pairKey(tab byte, a, b string) []byte {
 	key := make([]byte, 0, len(a)+len(b)+2)
 	key = append(append(key, tab), a...)
 	return append(append(key, 0), b...)
-}
-
-func read(r pebble.Reader, key []byte) ([]byte, error) {
-	val, closer, err := r.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	out := append([]byte{}, val...)
-	return out, closer.Close()
-}
-
-type silent struct{}
-
-func (silent) Infof(string, ...any)  {}
-func (silent) Errorf(string, ...any) {}
-func (silent) Fatalf(format string, args ...any) {
-	panic(fault.New(fault.Internal, "journal: "+format, args...))
 }
 
 var _ inbound.Watcher = (*Journal)(nil)

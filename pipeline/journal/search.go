@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/shelf"
 	"github.com/qihuang-health/qihuang/pipeline"
 	"github.com/qihuang-health/qihuang/pipeline/inbound"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
@@ -153,7 +154,7 @@ func (q *Query) takes(e *Entry) bool {
 
 // entry reads a message with its fate; nil if there is none.
 func entry(r pebble.Reader, id string) (*Entry, error) {
-	text, err := read(r, rowKey(tabEntry, id))
+	text, err := shelf.Get(r, rowKey(tabEntry, id))
 	if err != nil || text == nil {
 		return nil, err
 	}
@@ -162,7 +163,7 @@ func entry(r pebble.Reader, id string) (*Entry, error) {
 		return nil, err
 	}
 	e.State = inbound.Waiting
-	if text, err = read(r, rowKey(tabFate, id)); err != nil || text == nil {
+	if text, err = shelf.Get(r, rowKey(tabFate, id)); err != nil || text == nil {
 		return &e, err
 	}
 	return &e, json.Unmarshal(text, &e.Fate)

@@ -8,7 +8,6 @@ package rows
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -16,21 +15,15 @@ import (
 
 	"github.com/qihuang-health/qihuang/adapters/mapping"
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/shelf"
 )
 
 // Store is a mapping.Rows in a folder. It is safe for concurrent use.
 type Store struct{ db *pebble.DB }
 
-// silent drops what the database would log.
-type silent struct{}
-
-func (silent) Infof(string, ...any)  {}
-func (silent) Errorf(string, ...any) {}
-func (silent) Fatalf(string, ...any) {}
-
 // Open opens or makes the store in dir. fs is nil but in tests.
 func Open(dir string, fs vfs.FS) (*Store, error) {
-	db, err := pebble.Open(dir, &pebble.Options{FS: fs, MemTableSize: 8 << 20, Logger: silent{}})
+	db, err := shelf.Open(dir, shelf.Options{FS: fs, MemTable: 8 << 20})
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "表行暂存 %s 打不开：%w", dir, err)
 	}
@@ -85,14 +78,10 @@ func (s *Store) Put(source string, rows []mapping.StagedRow) error {
 }
 
 func read(r pebble.Reader, name []byte) (k kept, ok bool, err error) {
-	data, closer, err := r.Get(name)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return k, false, nil
-	}
-	if err != nil {
+	data, err := shelf.Get(r, name)
+	if err != nil || data == nil {
 		return k, false, err
 	}
-	defer closer.Close()
 	return k, true, json.Unmarshal(data, &k)
 }
 
