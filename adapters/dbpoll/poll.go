@@ -63,7 +63,7 @@ func (p *Poller) Run(ctx context.Context) error {
 	return p.parts.Intake.Every(ctx, p.cfg.Interval, func(ctx context.Context) {
 		if err := p.Round(ctx); err != nil && ctx.Err() == nil {
 			p.parts.Intake.Log().Warn("database not read", "fault", fault.KindOf(err).String())
-			p.parts.Intake.Trouble(source.Unreachable, source.Reason(err))
+			p.parts.Intake.Trouble(source.Unreachable, fault.Sentence(err))
 			return
 		}
 		p.parts.Intake.Fine(source.Unreachable)

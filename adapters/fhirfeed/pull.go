@@ -36,7 +36,7 @@ func (p *Puller) Run(ctx context.Context) error {
 	return p.intake.Every(ctx, p.cfg.Interval, func(ctx context.Context) {
 		if err := p.Round(ctx); err != nil && ctx.Err() == nil {
 			p.intake.Log().Warn("pull failed", "error", err)
-			p.intake.Trouble(source.Unreachable, source.Reason(err))
+			p.intake.Trouble(source.Unreachable, fault.Sentence(err))
 			return
 		}
 		p.intake.Fine(source.Unreachable)

@@ -136,7 +136,7 @@ func (r *reading) lines(ctx context.Context, in io.Reader) error {
 			if errors.As(err, &stop) {
 				return err
 			}
-			r.problem(row, "", source.Reason(err))
+			r.problem(row, "", fault.Sentence(err))
 		}
 	}
 	if sc.err != nil {
@@ -170,8 +170,8 @@ func (r *reading) message(ctx context.Context, body []byte, row int) error {
 	}
 	if r.source.parts.Check != nil {
 		if err := r.source.parts.Check(ctx, m); err != nil && refused(err) {
-			column := source.Location(err)
-			r.problem(row, column, source.Reason(err))
+			column := fault.Place(err)
+			r.problem(row, column, fault.Sentence(err))
 			return nil
 		}
 	}

@@ -77,7 +77,7 @@ func (s *Source) Run(ctx context.Context) error {
 	return s.parts.Intake.Every(ctx, s.cfg.Interval, func(ctx context.Context) {
 		if err := s.round(ctx); err != nil && ctx.Err() == nil {
 			s.parts.Intake.Log().Warn("folder not read", "error", err)
-			s.parts.Intake.Trouble(source.Unreachable, "读不到文件夹："+source.Reason(asFault(err)))
+			s.parts.Intake.Trouble(source.Unreachable, "读不到文件夹："+fault.Sentence(asFault(err)))
 			return
 		}
 		s.parts.Intake.Fine(source.Unreachable)
@@ -170,7 +170,7 @@ func (s *Source) take(ctx context.Context, p place, e entry, memo string) error 
 	}
 	var told *seen
 	if err != nil && !errors.As(err, &told) {
-		r.problem(0, "", source.Reason(err))
+		r.problem(0, "", fault.Sentence(err))
 	}
 	folder := doneFolder
 	if r.failed > 0 {

@@ -11,7 +11,6 @@ import (
 	"github.com/qihuang-health/qihuang/adapters/table"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/pipeline"
-	"github.com/qihuang-health/qihuang/pipeline/source"
 )
 
 const (
@@ -252,7 +251,7 @@ func (r *reading) singly(ctx context.Context, b *table.Batch, bucket int) *table
 		one.Add(b.Numbers[i], b.Rows[i])
 		if err := r.source.parts.Check(ctx, r.batch(one, bucket)); err != nil && refused(err) {
 			bad[i] = true
-			r.problem(b.Numbers[i], columnIn(source.Location(err), b.Columns), source.Reason(err))
+			r.problem(b.Numbers[i], columnIn(fault.Place(err), b.Columns), fault.Sentence(err))
 		}
 	}
 	return without(b, bad)

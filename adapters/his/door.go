@@ -86,7 +86,7 @@ func (d *Door) message(c *gin.Context, kind, key string, body []byte) *pipeline.
 // refuse keeps what could not be accepted among the dead letters and returns
 // the fault to answer with.
 func (d *Door) refuse(c *gin.Context, m *pipeline.Message, err error) error {
-	letter := &pipeline.DeadLetter{ID: m.ID, Message: m, Time: m.Received, Reason: reason(err), Location: location(err), Attempts: 1}
+	letter := &pipeline.DeadLetter{ID: m.ID, Message: m, Time: m.Received, Reason: fault.Sentence(err), Location: fault.Place(err), Attempts: 1}
 	if perr := d.parts.Letters.Put(context.WithoutCancel(c.Request.Context()), letter); perr != nil {
 		d.parts.Log.Error("dead letter not kept", "message", m.ID, "kind", m.Kind, "err", perr)
 		return fault.New(fault.Unavailable, "消息有误，且暂时无法留存，请稍后重发")
@@ -96,31 +96,4 @@ func (d *Door) refuse(c *gin.Context, m *pipeline.Message, err error) error {
 	}
 	d.parts.Log.Warn("message refused", "message", m.ID, "kind", m.Kind, "fault", fault.KindOf(err).String())
 	return err
-}
-
-// reason is the fault in one Chinese sentence, without health data.
-func reason(err error) string {
-	if is := fault.IssuesOf(err); len(is) > 0 {
-		return is[0].Text
-	}
-	var e *fault.Error
-	if errors.As(err, &e) {
-		return e.Msg
-	}
-	return "内部错误"
-}
-
-// location is the place of the first finding: an expression, else line:column.
-func location(err error) string {
-	for _, is := range fault.IssuesOf(err) {
-		switch {
-		case is.Expression != "" && is.Line > 0:
-			return is.Expression + " @" + strconv.Itoa(is.Line) + ":" + strconv.Itoa(is.Col)
-		case is.Expression != "":
-			return is.Expression
-		case is.Line > 0:
-			return strconv.Itoa(is.Line) + ":" + strconv.Itoa(is.Col)
-		}
-	}
-	return ""
 }

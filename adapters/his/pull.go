@@ -100,18 +100,8 @@ func (v *visit) find(ctx context.Context, typ, query string) ([]fhir.Node, error
 }
 
 func (v *visit) get(typ, id string) (fhir.Node, error) {
-	r, err := v.snap.Read(typ, id)
-	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
-		return fhir.Node{}, nil
-	}
-	if err != nil {
-		return fhir.Node{}, err
-	}
-	tree, err := fhir.Parse(r.Resource)
-	if err != nil {
-		return fhir.Node{}, err
-	}
-	return tree.Root(), nil
+	n, _, err := store.Current(v.snap, typ, id)
+	return n, err
 }
 
 func (v *visit) id() string { return v.enc.Get("id").Str() }

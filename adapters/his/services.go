@@ -125,14 +125,14 @@ func (d *Door) answerFault(c *gin.Context, call *soap.Call, err error) {
 		fault.Forbidden, fault.Unauthorized:
 		client = true
 	}
-	detail := location(err)
+	detail := fault.Place(err)
 	if is := fault.IssuesOf(err); len(is) > 0 && is[0].Hint != "" {
 		if detail != "" {
 			detail += "；"
 		}
 		detail += is[0].Hint
 	}
-	c.Data(http.StatusInternalServerError, call.Version.ContentType(), call.Fault(client, reason(err), detail))
+	c.Data(http.StatusInternalServerError, call.Version.ContentType(), call.Fault(client, fault.Sentence(err), detail))
 }
 
 // getService answers ?wsdl, and a sentence for people otherwise.

@@ -334,7 +334,8 @@ func (w *writing) write(at string, r tcm.Resource, body []byte) {
 
 // read returns a current resource; ok is false if there is none.
 func (w *writing) read(typ, id string) (n fhir.Node, ok bool, err error) {
-	return mapping.Current(w.snap, typ, id)
+	n, version, err := store.Current(w.snap, typ, id)
+	return n, version > 0, err
 }
 
 func cut(reference string) (typ, id string, ok bool) {

@@ -114,7 +114,7 @@ func soapFault(c *gin.Context, call *soap.Call, err error) {
 	case fault.Internal, fault.Unavailable, fault.Busy:
 		client = false
 	}
-	c.Data(http.StatusInternalServerError, call.Version.ContentType(), call.Fault(client, source.Reason(err), source.Location(err)))
+	c.Data(http.StatusInternalServerError, call.Version.ContentType(), call.Fault(client, fault.Sentence(err), fault.Place(err)))
 }
 
 // wsdl describes the door of a source.

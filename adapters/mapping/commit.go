@@ -6,7 +6,6 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/store"
-	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
 // Ops turns what a map wrote into the operations of one transaction, given what
@@ -37,7 +36,7 @@ func (o *Result) Ops(snap store.Snapshot, received time.Time) ([]store.Op, error
 
 func (r *Resource) op(snap store.Snapshot, at string) (op store.Op, ok bool, err error) {
 	if typ, id, found := strings.Cut(r.Unless, "/"); found {
-		if _, exists, err := Current(snap, typ, id); err != nil || exists {
+		if _, version, err := store.Current(snap, typ, id); err != nil || version > 0 {
 			return op, false, err
 		}
 	}
@@ -52,10 +51,11 @@ func (r *Resource) op(snap store.Snapshot, at string) (op store.Op, ok bool, err
 	if r.Write == Replace {
 		return op, true, nil
 	}
-	old, exists, err := Current(snap, r.Type, r.ID)
+	old, version, err := store.Current(snap, r.Type, r.ID)
 	if err != nil {
 		return op, false, err
 	}
+	exists := version > 0
 	switch r.Write {
 	case Delete:
 		return store.Op{Method: store.Delete, Type: r.Type, ID: r.ID}, exists, nil
@@ -67,22 +67,6 @@ func (r *Resource) op(snap store.Snapshot, at string) (op store.Op, ok bool, err
 		}
 	}
 	return op, true, err
-}
-
-// Current returns the resource the repository has; ok is false if there is none.
-func Current(snap store.Snapshot, typ, id string) (n fhir.Node, ok bool, err error) {
-	v, err := snap.Read(typ, id)
-	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
-		return fhir.Node{}, false, nil
-	}
-	if err != nil {
-		return fhir.Node{}, false, err
-	}
-	tree, err := fhir.Parse(v.Resource)
-	if err != nil {
-		return fhir.Node{}, false, err
-	}
-	return tree.Root(), true, nil
 }
 
 // merge adds to a resource the elements that only the old one has. Of

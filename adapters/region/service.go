@@ -3,7 +3,6 @@ package region
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -88,22 +87,10 @@ func (s *Service) serve(c *gin.Context) {
 		out.Body, err = s.answer(c.Request.Context(), m)
 	}
 	if err != nil {
-		out.Code, out.Text = "AE", sentence(err)
+		out.Code, out.Text = "AE", fault.Sentence(err)
 		s.parts.Log.WarnContext(c, "region message refused", "service", m.Service, "fault", fault.KindOf(err).String())
 	}
 	c.Data(http.StatusOK, call.Version.ContentType(), s.cfg.Envelope.Answer(call, out))
-}
-
-// sentence says in Chinese what is wrong.
-func sentence(err error) string {
-	if is := fault.IssuesOf(err); len(is) > 0 {
-		return is[0].Text
-	}
-	var e *fault.Error
-	if errors.As(err, &e) && e.Kind != fault.Internal {
-		return e.Msg
-	}
-	return "平台内部错误，请联系管理员"
 }
 
 func (s *Service) answer(ctx context.Context, m envelope.Message) (string, error) {

@@ -49,7 +49,7 @@ func (c *Console) selftest(g *gin.Context, name string, body []byte) (*Selftest,
 	_, err = c.Flow.Try(g.Request.Context(), m)
 	for _, is := range fault.IssuesOf(err) {
 		if is.Severity != "warning" && is.Severity != "information" {
-			s.Missing = append(s.Missing, Finding{source.Location(fault.New(fault.Invalid, "").With(is)), is.Text, is.Hint})
+			s.Missing = append(s.Missing, Finding{fault.Place(fault.New(fault.Invalid, "").With(is)), is.Text, is.Hint})
 		}
 	}
 	if len(s.Missing) == 0 {

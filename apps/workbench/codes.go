@@ -250,19 +250,15 @@ func (w *Workbench) addTarget(ctx context.Context, canonical string, a Approval)
 	defer snap.Close()
 	cm := conceptMap{ResourceType: "ConceptMap", ID: id, URL: canonical, Name: id, Title: "本地代码对照", Status: "active"}
 	op := store.Op{Method: store.Update, Type: "ConceptMap", ID: id}
-	old, ok, err := mapping.Current(snap, "ConceptMap", id)
+	old, version, err := store.Current(snap, "ConceptMap", id)
 	if err != nil {
 		return err
 	}
-	if ok {
+	if version > 0 {
 		if err := json.Unmarshal(old.Raw(), &cm); err != nil {
 			return err
 		}
-		v, err := snap.Read("ConceptMap", id)
-		if err != nil {
-			return err
-		}
-		op.IfMatch = v.Version // two people must not undo each other's decision
+		op.IfMatch = version // two people must not undo each other's decision
 	}
 	now := w.Clock.Now().UTC()
 	cm.Version, cm.Date = now.Format("20060102150405"), now.Format(time.RFC3339)

@@ -167,7 +167,7 @@ type Mapped interface {
 }
 
 func (q *Queue) refuse(ctx context.Context, m *pipeline.Message, attempts int, cause error) error {
-	d := &pipeline.DeadLetter{ID: m.ID, Message: m, Time: q.clock.Now(), Reason: reason(cause), Location: location(cause), Attempts: attempts}
+	d := &pipeline.DeadLetter{ID: m.ID, Message: m, Time: q.clock.Now(), Reason: reason(cause), Location: fault.Place(cause), Attempts: attempts}
 	var mapped Mapped
 	if errors.As(cause, &mapped) {
 		d.Map = mapped.Map()
@@ -195,21 +195,4 @@ func reason(err error) string {
 	default:
 		return "消息内容不符合要求"
 	}
-}
-
-// location is the place of the first finding that has one.
-func location(err error) string {
-	for _, is := range fault.IssuesOf(err) {
-		place := is.Expression
-		if is.Line > 0 {
-			if place != "" {
-				place += " @"
-			}
-			place += strconv.Itoa(is.Line) + ":" + strconv.Itoa(is.Col)
-		}
-		if place != "" {
-			return place
-		}
-	}
-	return ""
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -100,7 +99,7 @@ func (r *Replayer) Run(ctx context.Context, req Request) (*Report, error) {
 			}
 			rep.Bad++
 			if len(rep.Failures) < maxFailures {
-				rep.Failures = append(rep.Failures, Failure{id, words(err)})
+				rep.Failures = append(rep.Failures, Failure{id, fault.Sentence(err)})
 			}
 			continue
 		}
@@ -192,18 +191,4 @@ func (r *Replayer) Mend(ctx context.Context, id string, body []byte) (copyID str
 	m.Charset = "" // what was edited is UTF-8
 	_, err = r.Queue.Append(ctx, &m)
 	return m.ID, err
-}
-
-// words are a fault's in Chinese, without health data.
-func words(err error) string {
-	for _, is := range fault.IssuesOf(err) {
-		if is.Text != "" {
-			return is.Text
-		}
-	}
-	var e *fault.Error
-	if errors.As(err, &e) {
-		return e.Msg
-	}
-	return "内部错误"
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -58,7 +56,7 @@ func (in *Intake) Insist(ctx context.Context, m *pipeline.Message) error {
 // returns the fault to answer with: cause, or fault.Unavailable if even that
 // failed.
 func (in *Intake) Refuse(ctx context.Context, m *pipeline.Message, cause error) error {
-	d := &pipeline.DeadLetter{ID: m.ID, Message: m, Time: m.Received, Reason: Reason(cause), Location: Location(cause), Attempts: 1}
+	d := &pipeline.DeadLetter{ID: m.ID, Message: m, Time: m.Received, Reason: fault.Sentence(cause), Location: fault.Place(cause), Attempts: 1}
 	if err := in.desk.Letters().Put(context.WithoutCancel(ctx), d); err != nil {
 		in.desk.parts.Log.Error("dead letter not kept", "message", m.ID, "kind", m.Kind, "error", err)
 		return fault.New(fault.Unavailable, "消息有误，且暂时无法留存，请稍后重发")
@@ -97,34 +95,4 @@ func (in *Intake) Every(ctx context.Context, interval time.Duration, round func(
 			return nil
 		}
 	}
-}
-
-// Reason is a fault in one Chinese sentence, without health data.
-func Reason(err error) string {
-	if is := fault.IssuesOf(err); len(is) > 0 && is[0].Text != "" {
-		return is[0].Text
-	}
-	var e *fault.Error
-	if errors.As(err, &e) {
-		return e.Msg
-	}
-	return "内部错误"
-}
-
-// Location is the place of a fault's first finding: an expression, line:column,
-// or both.
-func Location(err error) string {
-	for _, is := range fault.IssuesOf(err) {
-		at := is.Expression
-		if is.Line > 0 {
-			if at != "" {
-				at += " @"
-			}
-			at += strconv.Itoa(is.Line) + ":" + strconv.Itoa(is.Col)
-		}
-		if at != "" {
-			return at
-		}
-	}
-	return ""
 }

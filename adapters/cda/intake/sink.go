@@ -14,7 +14,6 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/fhir/tcm"
-	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/pipeline"
 )
 
@@ -240,16 +239,6 @@ func (w *writing) provenance(digest string) error {
 
 // read returns a current resource; ok is false if there is none.
 func (w *writing) read(typ, id string) (n fhir.Node, ok bool, err error) {
-	v, err := w.snap.Read(typ, id)
-	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
-		return fhir.Node{}, false, nil
-	}
-	if err != nil {
-		return fhir.Node{}, false, err
-	}
-	tree, err := fhir.Parse(v.Resource)
-	if err != nil {
-		return fhir.Node{}, false, err
-	}
-	return tree.Root(), true, nil
+	n, version, err := store.Current(w.snap, typ, id)
+	return n, version > 0, err
 }

@@ -158,18 +158,7 @@ func (v *view) close() { _ = v.snap.Close() } // a view has nothing to lose
 
 // read returns a current resource with its version; absent and 0 if there is none.
 func (v *view) read(typ, id string) (fhir.Node, int64, error) {
-	r, err := v.snap.Read(typ, id)
-	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
-		return fhir.Node{}, 0, nil
-	}
-	if err != nil {
-		return fhir.Node{}, 0, err
-	}
-	tree, err := fhir.Parse(r.Resource)
-	if err != nil {
-		return fhir.Node{}, 0, err
-	}
-	return tree.Root(), r.Version, nil
+	return store.Current(v.snap, typ, id)
 }
 
 // most is how many resources of one kind a visit may have.

@@ -14,13 +14,11 @@ import (
 
 	"github.com/qihuang-health/qihuang/adapters/ncms"
 	"github.com/qihuang-health/qihuang/adapters/ncms/record"
-	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/model"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/fhir/tcm"
 	"github.com/qihuang-health/qihuang/internal/clock"
-	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
 // Kind of the messages the [Sink] takes.
@@ -79,26 +77,10 @@ func (l *Ledger) commit(ctx context.Context, id string, ops []store.Op) error {
 	return err
 }
 
-// read returns a current resource with its version; 0 if there is none.
-func read(snap store.Snapshot, typ, id string) (fhir.Node, int64, error) {
-	r, err := snap.Read(typ, id)
-	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
-		return fhir.Node{}, 0, nil
-	}
-	if err != nil {
-		return fhir.Node{}, 0, err
-	}
-	tree, err := fhir.Parse(r.Resource)
-	if err != nil {
-		return fhir.Node{}, 0, err
-	}
-	return tree.Root(), r.Version, nil
-}
-
 // owner finds or makes who holds a card: the Coverage read before, or a Patient
 // and Coverage of what the row says.
 func (l *Ledger) owner(snap store.Snapshot, who record.Card) (patientID string, rs []tcm.Resource, err error) {
-	n, version, err := read(snap, "Coverage", record.CoverageID(l.cfg.Source, who.Person.Card))
+	n, version, err := store.Current(snap, "Coverage", record.CoverageID(l.cfg.Source, who.Person.Card))
 	if err != nil {
 		return "", nil, err
 	}

@@ -123,7 +123,7 @@ func extension(kind string) string {
 // refuse keeps what could not be accepted among the dead letters and returns the
 // fault to answer with.
 func (d *Door) refuse(c *gin.Context, m *pipeline.Message, cause error) error {
-	letter := &pipeline.DeadLetter{ID: m.ID, Message: m, Time: m.Received, Reason: reason(cause), Attempts: 1}
+	letter := &pipeline.DeadLetter{ID: m.ID, Message: m, Time: m.Received, Reason: fault.Sentence(cause), Attempts: 1}
 	if is := fault.IssuesOf(cause); len(is) > 0 {
 		letter.Location = is[0].Expression
 		if letter.Location == "" && is[0].Line > 0 {
@@ -136,17 +136,6 @@ func (d *Door) refuse(c *gin.Context, m *pipeline.Message, cause error) error {
 	}
 	d.parts.Log.WarnContext(c, "message refused", "message", m.ID, "kind", m.Kind, "fault", fault.KindOf(cause).String())
 	return cause
-}
-
-func reason(err error) string {
-	if is := fault.IssuesOf(err); len(is) > 0 {
-		return is[0].Text
-	}
-	var e *fault.Error
-	if errors.As(err, &e) {
-		return e.Msg
-	}
-	return "内部错误"
 }
 
 // reconcile compares the days of one hall.

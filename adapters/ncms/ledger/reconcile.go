@@ -148,7 +148,7 @@ func (l *Ledger) bills(ctx context.Context, snap store.Snapshot, e ncms.Entry, s
 	slices.Sort(ids)
 	out := make([]record.Bill, 0, len(ids))
 	for _, id := range ids {
-		n, _, err := read(snap, "Invoice", id)
+		n, _, err := store.Current(snap, "Invoice", id)
 		if err != nil {
 			return nil, err
 		}
@@ -174,7 +174,7 @@ func (l *Ledger) orphans(ctx context.Context, snap store.Snapshot, q ncms.Days, 
 		if seen[id] {
 			continue
 		}
-		n, _, err := read(snap, "Invoice", id)
+		n, _, err := store.Current(snap, "Invoice", id)
 		if err != nil {
 			return nil, err
 		}
@@ -193,7 +193,7 @@ func (l *Ledger) absorb(ctx context.Context, snap store.Snapshot, q ncms.Days, e
 		return nil
 	}
 	id := record.BenefitID(l.cfg.Source, e.ID)
-	n, version, err := read(snap, "ExplanationOfBenefit", id)
+	n, version, err := store.Current(snap, "ExplanationOfBenefit", id)
 	if err != nil {
 		return err
 	}

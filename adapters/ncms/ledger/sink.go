@@ -217,7 +217,7 @@ func (w *writing) settlement(s *settlement) (err error) {
 	}
 	e := s.benefit
 	id := record.BenefitID(e.Source, e.ID)
-	n, version, err := read(w.snap, "ExplanationOfBenefit", id)
+	n, version, err := store.Current(w.snap, "ExplanationOfBenefit", id)
 	if err != nil || w.written[id] {
 		return err
 	}

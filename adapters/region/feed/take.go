@@ -44,19 +44,12 @@ func (t *Taker) at(ctx context.Context, source string) (cursor, error) {
 		return cursor{}, err
 	}
 	defer snap.Close()
-	v, err := snap.Read("Basic", cursorID(source))
-	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
-		return cursor{}, nil
-	}
-	if err != nil {
+	n, version, err := store.Current(snap, "Basic", cursorID(source))
+	if err != nil || version == 0 {
 		return cursor{}, err
 	}
-	tree, err := fhir.Parse(v.Resource)
-	if err != nil {
-		return cursor{}, err
-	}
-	next, err := strconv.ParseInt(tree.Root().Path("extension", "valueString").Str(), 10, 64)
-	return cursor{next, v.Version}, err
+	next, err := strconv.ParseInt(n.Path("extension", "valueString").Str(), 10, 64)
+	return cursor{next, version}, err
 }
 
 // basic is the cursor's resource.
