@@ -313,3 +313,13 @@ func (r *rig) numbers(path string) (out []string) {
 	}
 	return out
 }
+
+// foci are the resources of the events that arrived at a path, in order.
+func (r *rig) foci(path string) (out []string) {
+	for _, d := range r.hook.all() {
+		if d.path == path {
+			out = append(out, readNotice(r.t, d.body).Focus...)
+		}
+	}
+	return out
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -134,6 +135,35 @@ func TestRestart(t *testing.T) {
 	_, after := r.call("GET", "/fhir/Subscription/s/$events", "")
 	if a, b := readNotice(t, before), readNotice(t, after); !slices.Equal(a.Focus, b.Focus) || !slices.Equal(a.Numbers, b.Numbers) || len(b.Numbers) != 21 {
 		t.Errorf("before %v\nafter %v", a, b)
+	}
+}
+
+// TestHoles: changes that were erased leave holes in the feed; what follows them
+// is one event each, not one for every time it is read.
+func TestHoles(t *testing.T) {
+	r := newRig(t)
+	r.put(r.topicSub("s", "patient-registered", "id-only", ""))
+	r.until("active", func() bool { return r.status("s") == "active" })
+	r.halt()
+	commit := func(tx *store.Transaction) {
+		if _, err := r.store.Commit(context.Background(), tx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 {
+		commit(putTx(fmt.Sprint("q", i)))
+	}
+	for _, id := range []string{"q0", "q1"} {
+		commit(&store.Transaction{ID: "purge-" + id, Ops: []store.Op{{Method: store.Purge, Type: "Patient", ID: id}}})
+	}
+	for i := range 3 {
+		commit(putTx(fmt.Sprint("q", 3+i)))
+	}
+	r.start()
+	r.put(patient("last", "Li"))
+	r.until("the last", func() bool { return slices.Contains(r.foci("/s"), "Patient/last") })
+	if got := r.foci("/s"); !slices.Equal(got, []string{"Patient/q2", "Patient/q3", "Patient/q4", "Patient/q5", "Patient/last"}) {
+		t.Errorf("events of %v", got)
 	}
 }
 
