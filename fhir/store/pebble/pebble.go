@@ -23,7 +23,7 @@ import (
 // Config says where and how the repository is kept.
 type Config struct {
 	Dir        string        // folder of the database
-	CacheBytes int64         // block cache
+	CacheBytes int64         // block cache, beside the memtables
 	MemTable   uint64        // bytes; two of them bound what a restart replays
 	FlushEvery time.Duration // also flushed this often, so that an idle node restarts at once
 	FS         vfs.FS        // nil = the disk; tests inject faults here
@@ -31,7 +31,7 @@ type Config struct {
 }
 
 // Default returns the configuration for a database in dir: about 130 MB of
-// memory, and a replay of at most some 32 MB of writes after a crash.
+// memory while it writes, and a replay of at most some 32 MB of writes after a crash.
 func Default(dir string) Config {
 	return Config{Dir: dir, CacheBytes: 64 << 20, MemTable: 32 << 20, FlushEvery: 30 * time.Second}
 }
@@ -64,7 +64,9 @@ func Open(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	cfg.Config = cfg.Config.Defaults()
-	cache := pebble.NewCache(cfg.CacheBytes)
+	// Pebble takes the memtables from the cache's size: with two of them full
+	// nothing would be left, and every lookup would read its filter from disk.
+	cache := pebble.NewCache(cfg.CacheBytes + 2*int64(cfg.MemTable))
 	db, err := pebble.Open(cfg.Dir, options(cfg, cache))
 	if err != nil {
 		cache.Unref()
@@ -98,7 +100,7 @@ func options(cfg Config, cache *pebble.Cache) *pebble.Options {
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = 32 << 10
 		o.Levels[i].IndexBlockSize = 64 << 10
-		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.Levels[i].FilterPolicy = lookups{bloom.FilterPolicy(10)}
 	}
 	return o
 }
