@@ -49,6 +49,11 @@ func (p *Publisher) Run(ctx context.Context) error {
 // so much time are published again.
 const commitEvery = 200 * time.Millisecond
 
+// pace is the least time from one append to the next: single writes go out in
+// small groups, because every append costs the log an fsync that the writes
+// themselves would otherwise have.
+const pace = 20 * time.Millisecond
+
 const sendLimit = 10 * time.Second // for one batch of changes to be durable
 
 func (p *Publisher) publish(ctx context.Context, claim *kafka.Claim) error {
@@ -81,6 +86,7 @@ func (p *Publisher) publish(ctx context.Context, claim *kafka.Claim) error {
 		case err != nil:
 			return err
 		default:
+			sent := time.Now()
 			if err := p.send(ctx, changes); err != nil {
 				return err
 			}
@@ -88,6 +94,10 @@ func (p *Publisher) publish(ctx context.Context, claim *kafka.Claim) error {
 				seq = changes[n-1].Seq + 1 // numbers may have holes where history was dropped
 			}
 			through = max(through, upTo)
+			select {
+			case <-time.After(pace - time.Since(sent)):
+			case <-ctx.Done():
+			}
 		}
 		if time.Since(last) >= commitEvery {
 			if err := commit(); err != nil {

@@ -89,7 +89,7 @@ func (c *Cluster) lane(topic string, partition int, compress bool) (*lane, error
 	ctx, stop := context.WithCancel(context.Background())
 	l := &lane{c: c, topic: topic, partition: partition, queue: make(chan *batch, laneQueue), ctx: ctx, stop: stop, done: make(chan struct{})}
 	if compress {
-		l.codec = kafka.Gzip // the one codec that every plain client reads without a further library
+		l.codec = kafka.Zstd // half of gzip's size in a third of its time; kept clients read it
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
