@@ -15,26 +15,25 @@ import (
 // accents, one width, compatible forms made equal, runs of white space one
 // space and none at the ends (https://hl7.org/fhir/R4/search.html#string).
 func Fold(s string) string {
-	plain := true
+	upper := false
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		if c >= utf8.RuneSelf {
-			return fold(s)
+			if out, ok := foldHan(s); ok {
+				return squeeze(out)
+			}
+			return squeeze(foldByTables(s))
 		}
-		if c >= 'A' && c <= 'Z' || c < ' ' || c == ' ' && (i == 0 || i == len(s)-1 || s[i-1] == ' ') {
-			plain = false
-		}
+		upper = upper || c >= 'A' && c <= 'Z'
 	}
-	if plain {
-		return s
+	if upper {
+		s = strings.ToLower(s)
 	}
-	return strings.ToLower(squeeze(s))
+	return squeeze(s)
 }
 
-func fold(s string) string {
-	if hanOnly(s) {
-		return s
-	}
+// foldByTables folds any text.
+func foldByTables(s string) string {
 	var b strings.Builder
 	for _, r := range norm.NFKD.String(strings.ToValidUTF8(s, "\uFFFD")) {
 		switch {
@@ -45,21 +44,53 @@ func fold(s string) string {
 			b.WriteRune(unicode.ToLower(r))
 		}
 	}
-	return squeeze(norm.NFC.String(b.String()))
+	return norm.NFC.String(b.String())
 }
 
-// hanOnly reports whether every rune is a common Chinese character, which no
-// folding changes.
-func hanOnly(s string) bool {
+// foldHan folds what most texts here are made of: common Chinese characters,
+// their punctuation, and ASCII in half or full width. ok is false if there is
+// anything else.
+func foldHan(s string) (out string, ok bool) {
+	same := true
 	for _, r := range s {
-		if r < 0x4e00 || r > 0x9fff {
-			return false
+		switch {
+		case r >= 0x4e00 && r <= 0x9fff, r == '、', r == '。', r >= '《' && r <= '】': // stay
+		case r < utf8.RuneSelf:
+			same = same && (r < 'A' || r > 'Z')
+		case r >= '！' && r <= '～', r == '\u3000':
+			same = false
+		default:
+			return "", false
 		}
 	}
-	return true
+	if same {
+		return s, true
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\u3000':
+			return ' '
+		case r >= '！' && r <= '～':
+			r -= '！' - '!'
+		}
+		if r >= 'A' && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s), true
 }
 
-func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
+// squeeze makes runs of white space one space and takes those at the ends away.
+func squeeze(s string) string {
+	space := true
+	for _, r := range s {
+		if unicode.IsSpace(r) && (space || r != ' ') {
+			return strings.Join(strings.Fields(s), " ")
+		}
+		space = r == ' '
+	}
+	return strings.TrimSuffix(s, " ")
+}
 
 // Cut shortens s to at most n bytes at a character's boundary.
 func Cut(s string, n int) string {

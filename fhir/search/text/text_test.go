@@ -1,6 +1,7 @@
 package text
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -68,4 +69,25 @@ func FuzzFold(f *testing.F) {
 			t.Errorf("Fold(%q) = %q is not stable: %q", s, once, Fold(once))
 		}
 	})
+}
+
+// TestFoldHan compares the short way of folding Chinese with the tables of Unicode.
+func TestFoldHan(t *testing.T) {
+	check := func(s string) {
+		if got, want := Fold(s), squeeze(foldByTables(s)); got != want {
+			t.Fatalf("%q: %q, by the tables %q", s, got, want)
+		}
+	}
+	for r := rune(' '); r < 0x30000; r++ {
+		check(string(r))
+	}
+	runes := []rune("aB 9\t\n  　，。、《》【】！～Ａｚ中医馆護头é\u0301ßẞﬁ㎎\uf90a\u00a0\u0085Ω〇々「」“”—…０")
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		s := make([]rune, rnd.IntN(12))
+		for i := range s {
+			s[i] = runes[rnd.IntN(len(runes))]
+		}
+		check(string(s))
+	}
 }

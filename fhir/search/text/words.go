@@ -1,33 +1,36 @@
 package text
 
-import "unicode"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // Words yields the words of running text, folded: letters and digits that
 // stand together; of Chinese each pair of neighbours, and the last character
 // alone, so that a search for one character is a search for what begins with it.
 func Words(s string, yield func(word string)) {
-	runes := []rune(Fold(s))
-	for i := 0; i < len(runes); {
-		switch r := runes[i]; {
+	s = Fold(s)
+	for s != "" {
+		r, n := utf8.DecodeRuneInString(s)
+		switch {
 		case isHan(r):
-			for ; i < len(runes) && isHan(runes[i]); i++ {
-				end := i + 1
-				if end < len(runes) && isHan(runes[end]) {
-					end++
-				}
-				yield(string(runes[i:end]))
+			next, m := utf8.DecodeRuneInString(s[n:])
+			if !isHan(next) {
+				m = 0
 			}
-		case unicode.IsLetter(r) || unicode.IsDigit(r):
-			begin := i
-			for i < len(runes) && !isHan(runes[i]) && (unicode.IsLetter(runes[i]) || unicode.IsDigit(runes[i])) {
-				i++
+			yield(s[:n+m])
+		case alphanumeric(r):
+			if n = strings.IndexFunc(s, func(r rune) bool { return !alphanumeric(r) }); n < 0 {
+				n = len(s)
 			}
-			yield(string(runes[begin:i]))
-		default:
-			i++
+			yield(s[:n])
 		}
+		s = s[n:]
 	}
 }
+
+func alphanumeric(r rune) bool { return (unicode.IsLetter(r) || unicode.IsDigit(r)) && !isHan(r) }
 
 // Terms returns what to look for to find the words of a query in text cut by
 // [Words]: every one of them.
