@@ -44,7 +44,7 @@ type Config struct {
 
 // Default gathers for a quarter of a second.
 func Default() Config {
-	return Config{Database: "qihuang", Zone: time.UTC, MaxRows: 20_000, MaxBytes: 32 << 20, Linger: 250 * time.Millisecond, Retry: 500 * time.Millisecond}
+	return Config{Database: "qihuang", Zone: time.UTC, MaxRows: 20_000, MaxBytes: 32 << 20, Linger: 500 * time.Millisecond, Retry: 500 * time.Millisecond}
 }
 
 // Validate reports what is wrong with c.
