@@ -13,7 +13,8 @@ import (
 func (b *builder) compartment(t *param.Table, c *Compartment) (*node, error) {
 	def := b.e.cat.Model.Compartment(c.Type)
 	if def == nil {
-		return nil, unknownType(c.Type, []string{"Patient", "Encounter", "Practitioner", "RelatedPerson", "Device"})
+		return nil, invalid("no-compartment", c.Type+" 没有区室", "there is no "+c.Type+" compartment",
+			"Patient, Encounter, Practitioner, RelatedPerson, Device; "+t.Name+"?…="+c.Type+"/"+c.ID)
 	}
 	var kids []*node
 	for _, code := range def.Resources[t.Name] {

@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,7 +105,7 @@ func (e *Engine) IDs(ctx context.Context, ix Index, typ, q string, limit int) ([
 	if err := s.build(params); err != nil {
 		return nil, err
 	}
-	if len(params) == 0 {
+	if !slices.ContainsFunc(params, func(p query.Param) bool { return !isControl(p.Key) }) { // it would match all
 		return nil, invalid("no-condition", "条件操作缺少检索条件", "a conditional operation needs a search condition", "")
 	}
 	var ids []string
@@ -194,10 +195,23 @@ func (s *searcher) conditions(t *param.Table, params []query.Param) ([]*node, er
 			}
 		}
 		if err := s.ignore(p, err, t); err != nil {
-			return nil, err
+			return nil, s.among(t, err)
 		}
 	}
 	return kids, nil
+}
+
+// among explains an error on one of the types searched where the query names
+// none: only parameters that all have can be used.
+func (s *searcher) among(t *param.Table, err error) error {
+	if len(s.types) == 1 || !fault.Is(err, fault.Invalid) || len(fault.IssuesOf(err)) != 1 {
+		return err
+	}
+	is := fault.IssuesOf(err)[0]
+	is.Text += "；检索多种资源时只能用它们共有的参数"
+	is.TextEN += "; a search over several types takes the parameters that all have"
+	is.Hint = strings.TrimPrefix(is.Hint+" · GET "+t.Name+"?… , _type="+t.Name+",…", " · ")
+	return fault.New(fault.Invalid, "%w", err).With(is)
 }
 
 func (s *searcher) apply(p query.Param, t *param.Table) {

@@ -88,7 +88,7 @@ func (s *Server) readAll(r *http.Request, mem *budget) ([]byte, error) {
 	case "gzip":
 		z, err := gzip.NewReader(r.Body)
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "the body is not gzip")
+			return nil, badBody("请求体不是 gzip，与 Content-Encoding 不符", "the body is not gzip, as Content-Encoding says")
 		}
 		defer z.Close()
 		src = z
@@ -113,9 +113,14 @@ func (s *Server) readAll(r *http.Request, mem *budget) ([]byte, error) {
 			return buf, nil
 		}
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "the body ended too early")
+			return nil, badBody("请求体没有发完整，请重发", "the body ended too early: send it again")
 		}
 	}
+}
+
+// badBody is a body that cannot be read as its headers say.
+func badBody(zh, en string) error {
+	return fault.New(fault.Invalid, "%s", en).With(fault.Issue{Severity: "error", Code: "structure", Key: "body", Text: zh, TextEN: en})
 }
 
 func (s *Server) tooLarge() error {
@@ -169,6 +174,9 @@ func (s *Server) decode(req *Request) (err error) {
 	case kind == 0 && req.MediaType != "" && req.Type == "Binary" && (req.Shape == TypeLevel || req.Shape == Instance):
 		req.Body = wrapBinary(req)
 		return nil
+	}
+	if req.Method == http.MethodPatch {
+		return unsupportedMedia(req.MediaType, mimePatch)
 	}
 	return unsupportedMedia(req.MediaType, mimeJSON)
 }

@@ -131,6 +131,9 @@ func (s *Server) target(path string) (Target, error) {
 	if err == nil && t.Type != "" && t.Shape != TypeOperation && t.Shape != InstanceOperation && !s.parts.Model.IsResource(t.Type) {
 		err = unknownType(t.Type)
 	}
+	if name, _, _ := strings.Cut(strings.Trim(path, "/"), "/"); fault.Is(err, fault.NotFound) && !s.parts.Model.IsResource(name) {
+		err = unknownType(name, s.parts.Model.Resources()...)
+	}
 	return t, err
 }
 

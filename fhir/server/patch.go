@@ -121,7 +121,7 @@ func (s *Server) previewOne(ctx context.Context, snap store.Snapshot, op *store.
 		id = ids[0]
 	}
 	v, err := snap.Read(op.Type, id)
-	if err != nil || op.IfMatch != 0 && op.IfMatch != v.Version {
+	if err != nil || op.IfMatch > 0 && op.IfMatch != v.Version {
 		return nil // the store refuses it with the reason
 	}
 	patched, err := s.parts.Patcher.Patch(v.Resource, op.PatchType, op.Resource)
@@ -131,6 +131,10 @@ func (s *Server) previewOne(ctx context.Context, snap store.Snapshot, op *store.
 	tree, err := fhir.Parse(patched)
 	if err != nil {
 		return err
+	}
+	if to := tree.Root().Get("id").Str(); to != id {
+		return fault.New(fault.Invalid, "a patch of the id").With(fault.Issue{Severity: "error", Code: "value", Key: "patch-id",
+			Expression: op.Type + ".id", Text: "修补不能改变资源的 id", TextEN: "a patch may not change the resource's id", Hint: id})
 	}
 	if err := s.check(ctx, tree.Root(), op.Type); err != nil {
 		return unplaced(err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -60,11 +61,15 @@ func (r *Request) Count(def, most int) (int, error) {
 	return min(n, most), nil
 }
 
-// IfMatch returns the version the resource must have, 0 for any.
+// IfMatch returns the version the resource must have: store.AnyVersion for
+// If-Match: *, 0 without the field.
 func (r *Request) IfMatch() (int64, error) {
 	v := strings.TrimSpace(r.Header.Get("If-Match"))
-	if v == "" || v == "*" {
+	switch v {
+	case "":
 		return 0, nil
+	case "*":
+		return store.AnyVersion, nil
 	}
 	n, ok := parseETag(v)
 	if !ok {

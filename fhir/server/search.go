@@ -177,7 +177,7 @@ func formQuery(r *Request) error {
 	}
 	form := strings.TrimSpace(string(r.Body))
 	if _, err := url.ParseQuery(form); err != nil {
-		return fault.New(fault.Invalid, "the form is not well encoded")
+		return badBody("表单的百分号编码不正确", "the form is not well encoded")
 	}
 	r.Query, r.params, r.Body = join2(r.Query, form), nil, nil
 	if f := r.Params().Get("_format"); f != "" {

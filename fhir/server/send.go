@@ -68,8 +68,19 @@ func (s *Server) stream(c *gin.Context, rep *Reply) error {
 	return nil
 }
 
+// acceptsGzip reads Accept-Encoding (RFC 9110 §12.5.3): gzip named, or * without
+// it, and neither with q=0.
 func acceptsGzip(r *http.Request) bool {
-	return strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")
+	accepts := false
+	for part := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		coding, q, _ := strings.Cut(strings.ReplaceAll(strings.ToLower(part), " ", ""), ";q=")
+		if weight, err := strconv.ParseFloat(q, 64); coding == "gzip" {
+			return err != nil || weight > 0
+		} else if coding == "*" {
+			accepts = err != nil || weight > 0
+		}
+	}
+	return accepts
 }
 
 // zipped is a pooled gzip writer that writes nothing unless something was

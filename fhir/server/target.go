@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
@@ -149,10 +150,12 @@ func unknownPath() error {
 		Text: "没有这样的地址", TextEN: "there is no such address", Hint: "GET /fhir/metadata tells what there is"})
 }
 
-func unknownType(name string) error {
+// unknownType is the error for a type that is not among R4's; among known ones
+// it names the one that was meant, perhaps.
+func unknownType(name string, known ...string) error {
 	return fault.New(fault.NotFound, "unknown resource type").With(fault.Issue{Severity: "error", Code: "not-supported", Key: "resource-type",
 		Text: "FHIR R4 没有这种资源类型：" + clip(name), TextEN: "no such resource type in FHIR R4: " + clip(name),
-		Hint: "types are case-sensitive, e.g. Patient"})
+		Hint: cmp.Or(fault.DidYouMean(name, known), "types are case-sensitive, e.g. Patient")})
 }
 
 // clip shortens what a caller sent before it is shown back.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -184,10 +185,11 @@ func told(out store.Outcome) (zh, en string) {
 	return "已更新", "updated"
 }
 
-// criteria strips what stands before the query in a conditional header.
+// criteria strips what stands before the query in a conditional header. One
+// without criteria stays a condition, which the store refuses.
 func criteria(v string) string {
-	if i := strings.IndexByte(v, '?'); i >= 0 {
-		return v[i+1:]
+	if _, query, ok := strings.Cut(v, "?"); ok {
+		return cmp.Or(query, "&")
 	}
 	return v
 }

@@ -14,6 +14,7 @@ func sample(size int) *Transaction {
 	return &Transaction{ID: "tx-1", Actor: "his", Source: "msg-9", Time: time.UnixMilli(1_700_000_000_123).UTC(), Ops: []Op{
 		{Method: Create, Type: "Patient", ID: "a", FullURL: "urn:uuid:1", IfNoneExist: "identifier=1", Resource: []byte(`{"resourceType":"Patient","x":"` + strings.Repeat("中", size) + `"}`)},
 		{Method: Update, Type: "Patient", Condition: "identifier=2", IfNewer: "2026-01-01T00:00:00Z", SkipSame: true, IfNoneMatch: true, Resource: []byte(`{}`)},
+		{Method: Delete, Type: "Patient", ID: "any", IfMatch: AnyVersion},
 		{Method: Patch, Type: "Patient", ID: "b", IfMatch: 3, PatchType: "application/json-patch+json", Resource: []byte(`[]`)},
 		{Method: Delete, Type: "Patient", Condition: "name=x", Many: true},
 	}}

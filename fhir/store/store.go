@@ -31,6 +31,10 @@ const (
 	Offer Method = "OFFER"
 )
 
+// AnyVersion as Op.IfMatch wants the resource to exist, in whatever version
+// (If-Match: *, RFC 9110 §13.1.1).
+const AnyVersion = -1
+
 // Op is one change inside a transaction. References inside Resource to another
 // op's FullURL are rewritten when the transaction is applied.
 type Op struct {
@@ -38,7 +42,7 @@ type Op struct {
 	Type        string `json:"t"`
 	ID          string `json:"id,omitempty"`    // Create: the id the submitter drew for it; empty for conditional ops
 	FullURL     string `json:"url,omitempty"`   // Bundle.entry.fullUrl, to resolve references
-	IfMatch     int64  `json:"im,omitempty"`    // version the resource must have; 0 = any
+	IfMatch     int64  `json:"im,omitempty"`    // version the resource must have, or AnyVersion; 0 = no condition
 	IfNoneMatch bool   `json:"inm,omitempty"`   // PUT only if there is none (If-None-Match: *)
 	IfNoneExist string `json:"ine,omitempty"`   // conditional create: search query without '?'
 	Condition   string `json:"cond,omitempty"`  // conditional update/patch/delete: search query without '?'

@@ -68,6 +68,8 @@ func precondition(op *store.Op, id string, cur *row) error {
 		return refuse(fault.Conflict, "duplicate", "id-taken", op.Type+"/"+id+" 已存在", op.Type+"/"+id+" exists already")
 	case op.IfNoneMatch && exists:
 		return refuse(fault.Precondition, "conflict", "exists", op.Type+"/"+id+" 已存在（If-None-Match: *）", op.Type+"/"+id+" exists (If-None-Match: *)")
+	case op.IfMatch == store.AnyVersion && !exists:
+		return refuse(fault.Precondition, "conflict", "not-exists", op.Type+"/"+id+" 不存在（If-Match: *）", op.Type+"/"+id+" does not exist (If-Match: *)")
 	case op.IfMatch > 0 && (cur == nil || cur.version != op.IfMatch):
 		return refuse(fault.Precondition, "conflict", "version-mismatch", op.Type+"/"+id+" 的版本已改变（If-Match），请重新读取后再提交",
 			"version of "+op.Type+"/"+id+" is not the one in If-Match")
