@@ -43,7 +43,7 @@ func (h *hub) operations(v *validate.Validator) ([]server.Operation, error) {
 		GraphQL:    graphql.New(h.model, h.paths, graphql.DefaultLimits()),
 		Parameters: h.parameters.List,
 		Reindex:    func(ctx context.Context, progress func(int64)) error { return h.store.Reindex(ctx, nil, progress) }})...)
-	ops = append(append(ops, bulk.ExportOperations(h.exports())...), bulk.ImportOperation(h.importFile))
+	ops = append(append(ops, bulk.ExportOperations(h.exports())...), bulk.ImportOperation(h.exports(), h.importFile))
 	ops = append(ops, h.subscriptions.Operations()...)
 	return h.documentOperations(append(ops, h.measures.Operation(h.warehouse, h.clock.Now)))
 }

@@ -202,8 +202,8 @@ func (h *hub) mountFHIR(r *gin.Engine, metrics *server.Metrics, tracer oteltrace
 	h.onClose(func() error { s.Close(); return nil })
 	h.jobs = s.Jobs()
 	h.keepParameters(h.jobs)
-	if err := bulk.Resume(context.Background(), s, h.exports()); err != nil {
-		h.log.Warn("exports of an earlier run cannot go on", "error", err)
+	if err := bulk.Resume(context.Background(), s, h.exports(), h.importFile); err != nil {
+		h.log.Warn("exports or imports of an earlier run cannot go on", "error", err)
 	}
 	s.Mount(r)
 	answerUnknown(r, s)

@@ -33,8 +33,9 @@ func hub(t *testing.T, m *definitions.Model, se *search.Engine) string {
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- st.Run(ctx) }()
+	files := Dir(t.TempDir())
 	s, err := server.New(server.Default(), server.Parts{Store: st, Model: m, Search: se, Log: slog.New(slog.DiscardHandler),
-		Operations: append(ExportOperations(Dir(t.TempDir())), ImportOperation(fromFolder))})
+		Operations: append(ExportOperations(files), ImportOperation(files, fromFolder))})
 	if err != nil {
 		t.Fatal(err)
 	}

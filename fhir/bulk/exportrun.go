@@ -63,7 +63,7 @@ func (x *export) all(ctx context.Context) (*manifest, error) {
 		x.out = &manifest{TransactionTime: x.s.Now().Format("2006-01-02T15:04:05.000Z"), Request: x.r.Base + "/" + x.address(),
 			Output: []output{}, Deleted: []output{}, Error: []output{}, files: x.files, id: x.id}
 		x.rec = &record{Actor: x.r.Actor, Base: x.r.Base, Type: x.r.Type, ID: x.r.Target.ID, Query: x.r.Query, Body: x.r.Body, Offset: x.snap.Offset(), Started: x.s.Now(), Manifest: x.out}
-		if err := x.save(ctx); err != nil {
+		if err := x.rec.save(ctx, x.files, x.id); err != nil {
 			return nil, err
 		}
 	}
@@ -85,13 +85,13 @@ func (x *export) all(ctx context.Context) (*manifest, error) {
 		}
 		x.rec.Types = append(x.rec.Types, typ)
 		if w.part > 0 || x.req.since != "" { // what wrote nothing is soon done again
-			if err := x.save(ctx); err != nil {
+			if err := x.rec.save(ctx, x.files, x.id); err != nil {
 				return nil, err
 			}
 		}
 	}
 	x.rec.Ended = x.s.Now()
-	return x.out, x.save(ctx)
+	return x.out, x.rec.save(ctx, x.files, x.id)
 }
 
 // address is the request's own URL below the base.

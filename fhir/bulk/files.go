@@ -14,15 +14,16 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
-// Files keeps the output of exports. Names are job/file. Safe for concurrent use.
+// Files keeps the output of exports, and the records of exports and imports.
+// Names are job/file. Safe for concurrent use.
 type Files interface {
 	// Create begins a file; it is there once Close has returned nil.
 	Create(ctx context.Context, name string) (io.WriteCloser, error)
 	// Open opens a file for reading and returns its size; fault.NotFound.
 	Open(ctx context.Context, name string) (io.ReadCloser, int64, error)
-	// Jobs returns the exports that have files.
+	// Jobs returns the jobs that have files.
 	Jobs(ctx context.Context) ([]string, error)
-	// Remove deletes all files of an export; none is no error.
+	// Remove deletes all files of a job; none is no error.
 	Remove(ctx context.Context, job string) error
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"path"
 	"strconv"
 	"strings"
@@ -28,39 +29,58 @@ type Opener func(ctx context.Context, address string) (io.ReadCloser, error)
 // so that doing it again changes nothing. The lines are the body, or with a
 // Parameters body those of the files its input.url name (.gz too). The answer is
 // an OperationOutcome that names the rows that were refused; the others are
-// stored. With Prefer: respond-async it runs as a job. open may be nil.
-func ImportOperation(open Opener) server.Operation {
-	return server.Operation{Name: "import", Definition: "https://qihuang.health/fhir/OperationDefinition/import", System: true, Changes: true,
+// stored. With Prefer: respond-async it runs as a job, whose record in files
+// lets it go on after a restart. open may be nil.
+func ImportOperation(files Files, open Opener) server.Operation {
+	return server.Operation{Name: "import", Definition: "https://qihuang.health/fhir/OperationDefinition/import", System: true, Changes: true, Async: true,
 		Run: func(ctx context.Context, s *server.Server, r *server.Request) (*server.Reply, error) {
-			im := &importing{s: s, r: r}
+			im := &importing{s: s, r: r, open: open, at: &importState{English: r.English}}
 			if r.MediaType != mimeLines {
-				list, err := inputs(r.Body)
-				if err != nil {
+				var err error
+				if im.at.Inputs, err = inputs(r.Body); err != nil {
 					return nil, err
 				}
-				if open != nil && len(list) > 0 {
-					return im.files(ctx, open, list)
+				if open == nil || len(im.at.Inputs) == 0 {
+					return nil, notLines()
 				}
-				return nil, fault.New(fault.Unsupported, "$import takes NDJSON").With(fault.Issue{Severity: "error", Code: "not-supported",
-					Key: outcome.KeyMediaType, Text: "$import 的内容应为 NDJSON，或列出 input.url 的 Parameters", TextEN: "$import takes NDJSON, or Parameters with input.url", Hint: "Content-Type: " + mimeLines})
 			}
-			if err := im.lines(ctx, bytes.NewReader(r.Body)); err != nil {
-				return nil, err
+			if r.Prefer.Async {
+				return startImport(ctx, im, files, r)
 			}
-			return im.reply(), nil
+			if im.at.Inputs != nil {
+				return im.reply(im.inputs(ctx))
+			}
+			return im.reply(im.lines(ctx, bytes.NewReader(r.Body)))
 		}}
+}
+
+func notLines() error {
+	return fault.New(fault.Unsupported, "$import takes NDJSON").With(fault.Issue{Severity: "error", Code: "not-supported", Key: outcome.KeyMediaType,
+		Text: "$import 的内容应为 NDJSON，或列出 input.url 的 Parameters", TextEN: "$import takes NDJSON, or Parameters with input.url", Hint: "Content-Type: " + mimeLines})
+}
+
+// importState is how far an $import is.
+type importState struct {
+	English bool          `json:"english,omitempty"`
+	Inputs  []string      `json:"inputs,omitempty"` // addresses of the files; nil = the body
+	File    int           `json:"file"`             // index of the one being read
+	Row     int           `json:"row"`              // its rows that are done
+	Stored  int           `json:"stored"`
+	Issues  []fault.Issue `json:"issues,omitempty"`
 }
 
 // importing is one $import.
 type importing struct {
 	s      *server.Server
-	file   string // being read; "" = the body
 	r      *server.Request
+	open   Opener
+	at     *importState
 	ops    []store.Op
 	seen   map[string]bool // Type/id in ops
-	stored int
-	issues []fault.Issue
 	offset int64
+
+	key  func() string               // Idempotency-Key of the next transaction; nil = none
+	keep func(context.Context) error // writes the state down after a transaction; nil = it is not kept
 }
 
 // maxImportIssues bounds the issues of one answer.
@@ -72,16 +92,17 @@ func (im *importing) refuse(row int, err error) {
 		issues = []fault.Issue{{Severity: "error", Code: "processing", Text: "不能导入", TextEN: err.Error()}}
 	}
 	for _, is := range issues {
-		if len(im.issues) == maxImportIssues {
+		if len(im.at.Issues) == maxImportIssues {
 			return
 		}
 		if is.Line <= 1 {
 			is.Line = row // a line of the file is a resource
 		}
-		if im.file != "" {
-			is.Text, is.TextEN = im.file+"："+is.Text, im.file+": "+is.TextEN
+		if im.at.Inputs != nil {
+			file := path.Base(im.at.Inputs[im.at.File])
+			is.Text, is.TextEN = file+"："+is.Text, file+": "+is.TextEN
 		}
-		im.issues = append(im.issues, is)
+		im.at.Issues = append(im.at.Issues, is)
 	}
 }
 
@@ -104,7 +125,7 @@ func (im *importing) add(ctx context.Context, row int, line []byte) error {
 	}
 	key := typ + "/" + id
 	if im.seen[key] || len(im.ops) == importChunk { // a transaction writes a resource once
-		if err := im.flush(ctx); err != nil {
+		if err := im.flush(ctx, row-1); err != nil {
 			return err
 		}
 	}
@@ -119,7 +140,7 @@ func (im *importing) add(ctx context.Context, row int, line []byte) error {
 // mostLine bounds one line, which is one resource.
 const mostLine = 50 << 20
 
-// lines imports what r gives, row by row.
+// lines imports what r gives behind the rows that are done, row by row.
 func (im *importing) lines(ctx context.Context, r io.Reader) error {
 	sc := bufio.NewScanner(r)
 	sc.Buffer(nil, mostLine)
@@ -127,18 +148,21 @@ func (im *importing) lines(ctx context.Context, r io.Reader) error {
 	for sc.Scan() {
 		row++
 		line := bytes.TrimSpace(sc.Bytes())
-		if len(line) == 0 {
+		if len(line) == 0 || row <= im.at.Row {
 			continue
 		}
 		if err := im.add(ctx, row, bytes.Clone(line)); err != nil {
 			return err
 		}
 	}
+	if ctx.Err() != nil { // it is not the file that ended
+		return ctx.Err()
+	}
 	if err := sc.Err(); err != nil {
 		im.refuse(row+1, fault.New(fault.Invalid, "the file ends early").With(fault.Issue{Severity: "error", Code: "structure", Key: "import-read",
 			Text: "文件从这一行起读不下去", TextEN: "the file cannot be read from this line on"}))
 	}
-	return im.flush(ctx)
+	return im.flush(ctx, row)
 }
 
 // inputs are the addresses of a Parameters body.
@@ -168,20 +192,22 @@ func inputs(body []byte) (out []string, err error) {
 	return out, nil
 }
 
-// files imports files one after the other; one that cannot be opened is an
-// issue, the others are imported.
-func (im *importing) files(ctx context.Context, open Opener, list []string) (*server.Reply, error) {
-	for _, address := range list {
-		im.file = path.Base(address)
-		if err := im.one(ctx, open, address); err != nil {
-			return nil, err
+// inputs imports the files not done yet, one after the other; one that cannot be
+// opened is an issue, the others are imported.
+func (im *importing) inputs(ctx context.Context) error {
+	for ; im.at.File < len(im.at.Inputs); im.at.File, im.at.Row = im.at.File+1, 0 {
+		if err := im.one(ctx, im.at.Inputs[im.at.File]); err != nil {
+			return err
 		}
 	}
-	return im.reply(), nil
+	return nil
 }
 
-func (im *importing) one(ctx context.Context, open Opener, address string) error {
-	f, err := open(ctx, address)
+func (im *importing) one(ctx context.Context, address string) error {
+	f, err := im.open(ctx, address)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		var msg *fault.Error
 		text := "打不开"
@@ -204,24 +230,39 @@ func (im *importing) one(ctx context.Context, open Opener, address string) error
 	return im.lines(ctx, r)
 }
 
-func (im *importing) flush(ctx context.Context) error {
+// flush commits what was read; the rows up to row are done with it.
+func (im *importing) flush(ctx context.Context, row int) error {
 	if len(im.ops) == 0 {
 		return nil
 	}
 	sub := *im.r
-	sub.Header = nil // an Idempotency-Key is for one transaction, these are several
+	sub.Header = nil // the client's Idempotency-Key is for one transaction, these are several
+	if im.key != nil {
+		sub.Header = http.Header{"Idempotency-Key": {im.key()}}
+	}
 	res, err := im.s.CommitAll(ctx, &sub, im.ops)
 	if err != nil {
 		return err
 	}
-	im.offset = res.Offset
-	im.stored += len(im.ops)
+	im.offset, im.at.Row = res.Offset, row
+	im.at.Stored += len(im.ops)
 	im.ops, im.seen = nil, nil
-	return nil
+	if im.keep == nil {
+		return nil
+	}
+	return im.keep(ctx)
 }
 
-func (im *importing) reply() *server.Reply {
-	o := outcome.Options{English: im.r.English, RequestID: im.r.ID}
-	n := fault.Issue{Severity: "information", Code: "informational", Key: "imported", Text: "已导入 " + strconv.Itoa(im.stored) + " 个资源", TextEN: "imported " + strconv.Itoa(im.stored) + " resources"}
-	return &server.Reply{Body: outcome.Issues(append([]fault.Issue{n}, im.issues...), o), Offset: im.offset}
+// outcome tells what was imported and what was refused.
+func (im *importing) outcome() []byte {
+	n := strconv.Itoa(im.at.Stored)
+	first := fault.Issue{Severity: "information", Code: "informational", Key: "imported", Text: "已导入 " + n + " 个资源", TextEN: "imported " + n + " resources"}
+	return outcome.Issues(append([]fault.Issue{first}, im.at.Issues...), outcome.Options{English: im.at.English, RequestID: im.r.ID})
+}
+
+func (im *importing) reply(err error) (*server.Reply, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &server.Reply{Body: im.outcome(), Offset: im.offset}, nil
 }

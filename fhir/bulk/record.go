@@ -12,8 +12,8 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
-// record is what is kept of an export beside its files, so that it goes on
-// after a restart: what was asked, what is done, what came of it.
+// record is what is kept of an export beside its files, and of an import, so
+// that it goes on after a restart: what was asked, what is done, what came of it.
 type record struct {
 	Actor    string    `json:"actor,omitempty"`
 	Base     string    `json:"base"`
@@ -26,20 +26,22 @@ type record struct {
 	Ended    time.Time `json:"ended"` // zero = not yet
 	Types    []string  `json:"types"` // finished
 	Manifest *manifest `json:"manifest"`
+
+	Import *importState `json:"import,omitempty"` // nil = an export
 }
 
 // recordName is the record's file.
 const recordName = "job.json"
 
-// keepFiles is how long the files of a finished export are kept.
+// keepFiles is how long the files of a finished job are kept.
 const keepFiles = 24 * time.Hour
 
-func (x *export) save(ctx context.Context) error {
-	b, err := json.Marshal(x.rec)
+func (rec *record) save(ctx context.Context, files Files, job string) error {
+	b, err := json.Marshal(rec)
 	if err != nil {
 		return err
 	}
-	f, err := x.files.Create(ctx, x.id+"/"+recordName)
+	f, err := files.Create(ctx, job+"/"+recordName)
 	if err != nil {
 		return err
 	}
@@ -60,10 +62,11 @@ func readRecord(ctx context.Context, files Files, job string) (*record, error) {
 	return rec, nil
 }
 
-// Resume makes the exports of an earlier process known to s: finished ones can
-// be fetched, unfinished ones go on with the first type that was not finished,
-// under their old address. It also removes what has been kept long enough.
-func Resume(ctx context.Context, s *server.Server, files Files) error {
+// Resume makes the exports and imports of an earlier process known to s: the
+// results of finished ones can be fetched, unfinished ones go on under their old
+// address, an export with the first type and an import with the first row that
+// was not done. It also removes what has been kept long enough.
+func Resume(ctx context.Context, s *server.Server, files Files, open Opener) error {
 	list, err := files.Jobs(ctx)
 	if err != nil {
 		return err
@@ -72,10 +75,14 @@ func Resume(ctx context.Context, s *server.Server, files Files) error {
 	for _, id := range list {
 		rec, err := readRecord(ctx, files, id)
 		switch {
-		case err != nil || rec.Manifest == nil: // begun and not even recorded
+		case err != nil || rec.Manifest == nil && rec.Import == nil: // begun and not even recorded
 			errs = append(errs, files.Remove(ctx, id))
 		case !rec.Ended.IsZero() && s.Now().Sub(rec.Ended) > keepFiles:
 			errs = append(errs, files.Remove(ctx, id))
+		case rec.Import != nil && rec.Ended.IsZero():
+			errs = append(errs, runImport(s, files, open, id, rec))
+		case rec.Import != nil:
+			s.Jobs().Restore(jobs.Status{ID: id, Name: "import", Owner: rec.Actor, State: jobs.Done, Started: rec.Started, Ended: rec.Ended, Result: &imported{files, id, rec}})
 		case !rec.Ended.IsZero():
 			rec.Manifest.files, rec.Manifest.id = files, id
 			s.Jobs().Restore(jobs.Status{ID: id, Name: "export", Owner: rec.Actor, State: jobs.Done, Started: rec.Started, Ended: rec.Ended, Result: rec.Manifest})
@@ -100,7 +107,7 @@ func goOn(s *server.Server, files Files, id string, rec *record) error {
 	return err
 }
 
-// sweep removes exports that have been kept long enough.
+// sweep removes jobs that have been kept long enough.
 func sweep(ctx context.Context, s *server.Server, files Files) error {
 	list, err := files.Jobs(ctx)
 	if err != nil {

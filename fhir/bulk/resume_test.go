@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -39,24 +40,28 @@ func fromFolder(_ context.Context, address string) (io.ReadCloser, error) {
 	return nil, fault.New(fault.NotFound, "没有对象 %s", address)
 }
 
-// stuck is a Dir that stops an export dead when it reaches a file.
+// stuck is a Dir that stops a job dead when it reaches a file.
 type stuck struct {
 	Dir
 	at     string
+	after  int // so many are written before
 	broken bool
 }
 
 func (s *stuck) Create(ctx context.Context, name string) (io.WriteCloser, error) {
 	if s.broken && strings.HasSuffix(name, s.at) {
+		s.after--
+	}
+	if s.after < 0 && s.broken {
 		<-ctx.Done() // as a process that is killed here
 		return nil, ctx.Err()
 	}
 	return s.Dir.Create(ctx, name)
 }
 
-// TestResume ends the server in the middle of an export: the next one goes on
-// under the same address, without writing the finished types again.
-func TestResume(t *testing.T) {
+// restarts returns what starts a server on one store again and again.
+func restarts(t *testing.T, files Files) (up func() (url string, down func())) {
+	t.Helper()
 	m, err := definitions.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -69,14 +74,13 @@ func TestResume(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- st.Run(ctx) }()
-	defer func() { cancel(); <-ran }()
-	files := &stuck{Dir: Dir(t.TempDir()), at: "/Observation.1.ndjson", broken: true}
-	up := func() (string, func()) {
-		s, err := server.New(server.Default(), server.Parts{Store: st, Model: m, Search: se, Log: slog.New(slog.DiscardHandler), Operations: append(ExportOperations(files), ImportOperation(fromFolder))})
+	t.Cleanup(func() { cancel(); <-ran })
+	return func() (string, func()) {
+		s, err := server.New(server.Default(), server.Parts{Store: st, Model: m, Search: se, Log: slog.New(slog.DiscardHandler), Operations: append(ExportOperations(files), ImportOperation(files, fromFolder))})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := Resume(ctx, s, files); err != nil {
+		if err := Resume(ctx, s, files, fromFolder); err != nil {
 			t.Fatal(err)
 		}
 		gin.SetMode(gin.ReleaseMode)
@@ -85,28 +89,109 @@ func TestResume(t *testing.T) {
 		ts := httptest.NewServer(r)
 		return ts.URL, func() { ts.Close(); s.Close() }
 	}
-	url, down := up()
-	if status, body := post(t, url+"/fhir/$import", mimeLines, records); status != 200 {
-		t.Fatal(status, body)
+}
+
+// begin starts a job and returns its address below the server's.
+func begin(t *testing.T, url, method, path, media, body string) string {
+	t.Helper()
+	req, err := http.NewRequest(method, url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
 	}
-	req, _ := http.NewRequest("GET", url+"/fhir/$export", nil)
 	req.Header.Set("Prefer", "respond-async")
+	req.Header.Set("Content-Type", media)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Body.Close()
-	at := strings.TrimPrefix(resp.Header.Get("Content-Location"), url)
-	job := at[strings.LastIndexByte(at, '/')+1:]
-	wait := func(what string, ok func() bool) {
-		t.Helper()
-		for end := time.Now().Add(10 * time.Second); !ok(); <-time.After(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatal("not in time: " + what)
-			}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusAccepted {
+		t.Fatalf("%s %s: %s", method, path, resp.Status)
+	}
+	return strings.TrimPrefix(resp.Header.Get("Content-Location"), url)
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b)
+}
+
+func wait(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); <-time.After(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("not in time: " + what)
 		}
 	}
-	wait("groups are done", func() bool {
+}
+
+// TestResumeImport ends the server after a transaction of an import took effect
+// but before that was written down: the next one goes on, and every row is
+// stored and counted once.
+func TestResumeImport(t *testing.T) {
+	var rows strings.Builder
+	for i := range 3*importChunk + 7 {
+		fmt.Fprintf(&rows, "{\"resourceType\":\"Basic\",\"id\":\"r%d\"}\n", i)
+	}
+	rows.WriteString("{oops\n")
+	for name, c := range map[string]struct{ media, body, first, want string }{
+		"body":  {mimeLines, rows.String(), "r0", "已导入 1507 个资源"},
+		"files": {"application/fhir+json", inputParameters("s3://bucket/good.ndjson", "s3://bucket/zipped.ndjson.gz"), "g1", "已导入 3 个资源"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := &stuck{Dir: Dir(t.TempDir()), at: "/" + recordName, after: 1, broken: true}
+			up := restarts(t, files)
+			url, down := up()
+			at := begin(t, url, "POST", "/fhir/$import", c.media, c.body)
+			wait(t, "the first transaction", func() bool { code, _ := get(t, url+"/fhir/Basic/"+c.first); return code == 200 })
+			if code, body := post(t, url+"/fhir/$import", mimeLines, `{"resourceType":"Basic","id":"`+c.first+`","language":"zh"}`); code != 200 {
+				t.Fatal(code, body)
+			}
+			down()
+			files.broken = false
+			for range 2 { // goes on; and is there after another restart
+				url, down = up()
+				wait(t, "the answer", func() bool { code, _ := get(t, url+at); return code == 200 })
+				_, text := get(t, url+at)
+				if !strings.Contains(text, c.want) || !strings.Contains(text, `"batch-response"`) || strings.Count(text, `"json-syntax"`) != 1 {
+					t.Errorf("answer: %s", text)
+				}
+				down()
+			}
+			url, down = up()
+			defer down()
+			if _, text := get(t, url+"/fhir/Basic/"+c.first); !strings.Contains(text, `"language":"zh"`) {
+				t.Errorf("a row was stored again over a later change: %s", text)
+			}
+			del, _ := http.NewRequest("DELETE", url+at, nil)
+			if _, err := http.DefaultClient.Do(del); err != nil {
+				t.Fatal(err)
+			}
+			if left, err := files.Jobs(t.Context()); err != nil || len(left) > 0 {
+				t.Errorf("left after deletion: %v %v", left, err)
+			}
+		})
+	}
+}
+
+// TestResume ends the server in the middle of an export: the next one goes on
+// under the same address, without writing the finished types again.
+func TestResume(t *testing.T) {
+	files := &stuck{Dir: Dir(t.TempDir()), at: "/Observation.1.ndjson", broken: true}
+	up, ctx := restarts(t, files), t.Context()
+	url, down := up()
+	if status, body := post(t, url+"/fhir/$import", mimeLines, records); status != 200 {
+		t.Fatal(status, body)
+	}
+	at := begin(t, url, "GET", "/fhir/$export", "", "")
+	job := at[strings.LastIndexByte(at, '/')+1:]
+	wait(t, "groups are done", func() bool {
 		rec, err := readRecord(ctx, files, job)
 		return err == nil && slices.Contains(rec.Types, "Group")
 	})
@@ -118,17 +203,8 @@ func TestResume(t *testing.T) {
 	}
 	before.Close()
 	url, down = up()
-	get := func() (int, string) {
-		resp, err := http.Get(url + at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		b, _ := io.ReadAll(resp.Body)
-		return resp.StatusCode, string(b)
-	}
-	wait("done after the restart", func() bool { code, _ := get(); return code == 200 })
-	_, text := get()
+	wait(t, "done after the restart", func() bool { code, _ := get(t, url+at); return code == 200 })
+	_, text := get(t, url+at)
 	for _, s := range []string{`"requiresAccessToken":false`, "Group.1.ndjson", "Observation.1.ndjson", "Patient.1.ndjson", `"transactionTime":`, `"error":[]`} {
 		if !strings.Contains(text, s) {
 			t.Errorf("manifest lacks %s: %s", s, text)
@@ -140,15 +216,16 @@ func TestResume(t *testing.T) {
 	down()
 	url, down = up() // finished exports are there after another restart
 	defer down()
-	if code, again := get(); code != 200 || !strings.Contains(again, "Observation.1.ndjson") || !strings.Contains(again, between(text, `"transactionTime":"`)) {
+	if code, again := get(t, url+at); code != 200 || !strings.Contains(again, "Observation.1.ndjson") || !strings.Contains(again, between(text, `"transactionTime":"`)) {
 		t.Errorf("after the second restart: %d %s", code, again)
 	}
 	del, _ := http.NewRequest("DELETE", url+at, nil)
-	if resp, err = http.DefaultClient.Do(del); err != nil {
+	resp, err := http.DefaultClient.Do(del)
+	if err != nil {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if code, _ := get(); resp.StatusCode != 202 || code != 404 {
+	if code, _ := get(t, url+at); resp.StatusCode != 202 || code != 404 {
 		t.Errorf("deleted: %d, then %d", resp.StatusCode, code)
 	}
 	if list, err := files.Jobs(ctx); err != nil || len(list) != 0 {
@@ -163,6 +240,15 @@ func between(s, from string) string {
 	return out
 }
 
+// inputParameters is the body of an $import of files.
+func inputParameters(list ...string) string {
+	var parts []string
+	for _, u := range list {
+		parts = append(parts, `{"name":"input","part":[{"name":"type","valueCode":"Basic"},{"name":"url","valueUri":"`+u+`"}]}`)
+	}
+	return `{"resourceType":"Parameters","parameter":[` + strings.Join(parts, ",") + `]}`
+}
+
 // TestImportFiles reads the files a Parameters names; the answer says which row
 // of which file was refused, and doing it again makes no new versions.
 func TestImportFiles(t *testing.T) {
@@ -171,15 +257,8 @@ func TestImportFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	base := hub(t, m, search.NewEngine(m, fhirpath.NewEngine(m)))
-	input := func(list ...string) string {
-		var parts []string
-		for _, u := range list {
-			parts = append(parts, `{"name":"input","part":[{"name":"type","valueCode":"Basic"},{"name":"url","valueUri":"`+u+`"}]}`)
-		}
-		return `{"resourceType":"Parameters","parameter":[` + strings.Join(parts, ",") + `]}`
-	}
 	for range 2 {
-		code, body := post(t, base+"/$import", "application/fhir+json", input("s3://bucket/good.ndjson", "s3://bucket/zipped.ndjson.gz", "s3://bucket/none.ndjson"))
+		code, body := post(t, base+"/$import", "application/fhir+json", inputParameters("s3://bucket/good.ndjson", "s3://bucket/zipped.ndjson.gz", "s3://bucket/none.ndjson"))
 		if code != 200 || !strings.Contains(body, "已导入 3 个资源") || !strings.Contains(body, "zipped.ndjson.gz") || !strings.Contains(body, "line 2") || !strings.Contains(body, "没有对象") {
 			t.Fatalf("%d %s", code, body)
 		}

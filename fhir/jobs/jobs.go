@@ -187,20 +187,18 @@ func (m *Manager) Get(id string) (Status, error) {
 }
 
 // Cancel ends a job, or forgets the result of an ended one; fault.NotFound if
-// there is none.
+// there is none or it was cancelled before.
 func (m *Manager) Cancel(id string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	j := m.jobs[id]
-	if j == nil {
+	if j == nil || j.State == Cancelled {
 		return fault.New(fault.NotFound, "no such job")
 	}
-	if j.Over() {
-		delete(m.jobs, id)
-		return nil
+	if !j.Over() {
+		j.cancel()
 	}
-	j.State = Cancelled
-	j.cancel()
+	j.State, j.Result, j.Err = Cancelled, nil, nil
 	return nil
 }
 

@@ -3,6 +3,9 @@ package server
 import (
 	"context"
 	"net/http"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/jobs"
@@ -68,19 +71,45 @@ type AsyncResult interface {
 // Jobs returns the manager of asynchronous work, for operations and the console.
 func (s *Server) Jobs() *jobs.Manager { return s.jobs }
 
+// job returns the job of a request's address. Of one that an earlier process
+// began and that cannot go on, it says so: 410, for a client that asks again
+// would ask forever.
+func (s *Server) job(r *Request) (jobs.Status, error) {
+	st, err := s.jobs.Get(r.Target.ID)
+	if err == nil && st.Owner == r.Actor {
+		return st, nil
+	}
+	if at, ok := drawnAt(r.Target.ID); err != nil && ok && at.Before(s.started) {
+		return st, fault.New(fault.Gone, "the job ended with an earlier process").With(fault.Issue{Severity: "error", Code: "incomplete", Key: "job-lost",
+			Text:   "服务在 " + s.started.Format(time.DateTime) + " 重启，此前的作业已中断或结果不再保留；请重新发起（写操作带上原来的 Idempotency-Key，不会重复生效）",
+			TextEN: "the server was restarted at " + s.started.Format(time.DateTime) + ": jobs begun before were interrupted or their results are no longer kept; start it again (a write with its Idempotency-Key takes effect once)"})
+	}
+	return st, noJob("没有这个作业：结果只保留一段时间，取消后即删去", "no such job: results are kept for some time only, and go when they are cancelled")
+}
+
+// drawnAt is when the id of a job was drawn, from the time in a UUID version 7.
+func drawnAt(id string) (time.Time, bool) {
+	u, err := uuid.Parse(id)
+	if err != nil || u.Version() != 7 {
+		return time.Time{}, false
+	}
+	return time.Unix(u.Time().UnixTime()), true
+}
+
+func noJob(zh, en string) error {
+	return fault.New(fault.NotFound, "no such job").With(fault.Issue{Severity: "error", Code: "not-found", Key: "job", Text: zh, TextEN: en})
+}
+
 // jobStatus answers 202 while a job runs and its answer when it is done, as a
 // Bundle of type batch-response with one entry.
 func (s *Server) jobStatus(_ context.Context, r *Request) (*Reply, error) {
-	st, err := s.jobs.Get(r.Target.ID)
+	st, err := s.job(r)
 	if err != nil {
 		return nil, err
 	}
-	if st.Owner != r.Actor {
-		return nil, fault.New(fault.NotFound, "no such job")
-	}
 	switch st.State {
 	case jobs.Cancelled:
-		return nil, fault.New(fault.NotFound, "the job was cancelled")
+		return nil, noJob("作业已取消", "the job was cancelled")
 	case jobs.Failed:
 		return nil, st.Err
 	case jobs.Waiting, jobs.Running:
@@ -103,12 +132,12 @@ func (s *Server) jobStatus(_ context.Context, r *Request) (*Reply, error) {
 
 // jobFile answers with a file of a finished job.
 func (s *Server) jobFile(ctx context.Context, r *Request) (*Reply, error) {
-	st, err := s.jobs.Get(r.Target.ID)
+	st, err := s.job(r)
 	if err != nil {
 		return nil, err
 	}
 	res, ok := st.Result.(AsyncResult)
-	if !ok || st.Owner != r.Actor {
+	if !ok {
 		return nil, fault.New(fault.NotFound, "no such file")
 	}
 	return res.File(ctx, r, r.Name)
@@ -121,10 +150,7 @@ type discarder interface {
 
 // jobCancel cancels a job or forgets its answer.
 func (s *Server) jobCancel(ctx context.Context, r *Request) (*Reply, error) {
-	st, err := s.jobs.Get(r.Target.ID)
-	if err == nil && st.Owner != r.Actor {
-		err = fault.New(fault.NotFound, "no such job")
-	}
+	st, err := s.job(r)
 	if err == nil {
 		err = s.jobs.Cancel(r.Target.ID)
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/server"
 )
@@ -278,7 +280,23 @@ func TestAsync(t *testing.T) {
 		t.Errorf("%s", a.body)
 	}
 	h.do("DELETE "+at, "").want(t, 202)
+	h.do("DELETE "+at, "").want(t, 404)
 	h.do("GET "+at, "").want(t, 404)
+}
+
+// TestLostJob asks for a job of an earlier process, as a client does that polls
+// across a restart: it is told that the job has ended, not that there never was one.
+func TestLostJob(t *testing.T) {
+	earlier, h := uuid.Must(uuid.NewV7()).String(), newHub(t)
+	for _, line := range []string{"GET /_async/" + earlier, "GET /_async/" + earlier + "/Patient.1.ndjson", "DELETE /_async/" + earlier} {
+		if a := h.do(line, "").want(t, 410); !strings.Contains(a.body, `"job-lost"`) {
+			t.Errorf("%s: %s", line, a.body)
+		}
+	}
+	later := uuid.Must(uuid.NewV7()).String()
+	for _, id := range []string{later, uuid.NewString(), "x"} {
+		h.do("GET /_async/"+id, "").want(t, 404)
+	}
 }
 
 // FuzzBundle posts arbitrary bundles: every answer must be a Bundle or an
