@@ -92,8 +92,8 @@ func (s *searcher) control(p query.Param) error {
 		return s.order(p)
 	case "_include", "_revinclude":
 		return s.inclusion(p, code, modifier)
-	case "_contained":
-		if p.Value != "false" {
+	case "_contained", "_containedType":
+		if p.Value != "false" && p.Value != "container" {
 			return badControl(p, "不支持检索被包含的资源", "searching contained resources is not supported")
 		}
 	case "_offset":

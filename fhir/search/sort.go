@@ -24,6 +24,9 @@ func (s *searcher) order(p query.Param) error {
 				break
 			}
 			sp := t.ByCode[o.code]
+			if sp == nil && strings.Contains(o.code, ".") {
+				return badControl(p, "R4 只能按检索参数排序，不能按链", "R4 sorts by search parameters, not by chains")
+			}
 			if sp == nil {
 				return unknownParam(t, o.code, []string{"_id"})
 			}

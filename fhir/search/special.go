@@ -1,7 +1,9 @@
 package search
 
 import (
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/search/key"
@@ -38,8 +40,54 @@ func (b *builder) worded(t *param.Table, p *param.Param, modifier string, values
 	return or(t, any), nil
 }
 
+// confirmed leaves out conditions and allergies that were refuted or entered by mistake.
+const confirmed = "&verification-status:not=refuted&verification-status:not=entered-in-error"
+
+// functional are the lists that every patient has by what is known of them
+// (https://hl7.org/fhir/R4/lifecycle.html#lists): by type, the search for what
+// is on them.
+var functional = map[string]map[string]string{
+	"$current-problems":       {"Condition": "clinical-status=active,recurrence,relapse&category=problem-list-item" + confirmed},
+	"$current-medications":    {"MedicationStatement": "status=active", "MedicationRequest": "status=active"},
+	"$current-allergies":      {"AllergyIntolerance": "clinical-status=active" + confirmed},
+	"$current-drug-allergies": {"AllergyIntolerance": "clinical-status=active&category=medication" + confirmed},
+}
+
+// functionalList builds _list=$current-…; with a parameter as patient=42 it is
+// that patient's list.
+func (b *builder) functionalList(t *param.Table, name string) (*node, error) {
+	list, ok := functional[name]
+	if !ok {
+		names := slices.Sorted(maps.Keys(functional))
+		return nil, invalid("unknown-list", "没有功能列表 "+name, "there is no functional list "+name, strings.Join(names, ", "))
+	}
+	if list[t.Name] == "" {
+		return &node{op: opIDs, typ: t, ids: (&idSet{}).close()}, nil
+	}
+	params, err := query.Parse(list[t.Name])
+	if err != nil {
+		return nil, err
+	}
+	var kids []*node
+	for _, p := range params {
+		name, err := query.ParseName(p.Key)
+		if err != nil {
+			return nil, err
+		}
+		n, err := b.param(t, name, p.Value)
+		if err != nil {
+			return nil, err
+		}
+		kids = append(kids, n)
+	}
+	return and(t, kids), nil
+}
+
 // list builds _list=id: what the entries of a List refer to.
 func (b *builder) list(t *param.Table, value string) (*node, error) {
+	if strings.HasPrefix(value, "$") {
+		return b.functionalList(t, value)
+	}
 	set := &idSet{}
 	for _, v := range query.Split(value, ',') {
 		if typ, id, ok := cutType(v); ok && typ == "List" {
