@@ -1,6 +1,7 @@
-// Package patch applies JSON Patch (RFC 6902) and FHIRPath Patch
-// (https://hl7.org/fhir/R4/fhirpatch.html) to raw JSON resources. Every byte that
-// an operation does not touch stays as it was.
+// Package patch applies JSON Patch (RFC 6902), FHIRPath Patch
+// (https://hl7.org/fhir/R4/fhirpatch.html) and XML Patch (RFC 5261) to raw JSON
+// resources. Every byte that an operation does not touch stays as it was, but for
+// XML Patch, which goes by way of the XML form.
 package patch
 
 import (
@@ -31,7 +32,8 @@ func New(fp *fhirpath.Engine) *Patcher { return &Patcher{fp} }
 
 // Patch applies a patch body to a resource and returns the patched JSON.
 // mediaType tells the kind: application/json-patch+json, or application/fhir+json
-// (also application/json) and application/fhir+xml for Parameters. An unknown one
+// (also application/json) and application/fhir+xml for Parameters, or
+// application/xml-patch+xml. An unknown one
 // is fault.Unsupported; a patch that is malformed or does not apply is
 // fault.Invalid with the place; one over a limit is fault.TooCostly.
 func (p *Patcher) Patch(resource []byte, mediaType string, patch []byte) ([]byte, error) {
@@ -49,6 +51,8 @@ func (p *Patcher) Patch(resource []byte, mediaType string, patch []byte) ([]byte
 			return nil, err
 		}
 		return FHIRPath(p.fp, resource, patch)
+	case "application/xml-patch+xml":
+		return XML(p.fp.Model(), resource, patch)
 	}
 	return nil, fault.New(fault.Unsupported, "patch of media type %.60q", base)
 }

@@ -166,7 +166,7 @@ func mediaType(header string, body []byte) (string, error) {
 // media types no interaction takes.
 func (s *Server) decode(req *Request) (err error) {
 	switch kind := mediaKind(req.MediaType); {
-	case kind == 'j', req.MediaType == mimePatch, req.MediaType == mimeLines && req.Shape == SystemOperation, req.MediaType == mimeForm && takesForm(req):
+	case kind == 'j', req.MediaType == mimePatch, req.MediaType == mimeXPatch && req.Method == http.MethodPatch, req.MediaType == mimeLines && req.Shape == SystemOperation, req.MediaType == mimeForm && takesForm(req):
 		return nil
 	case kind == 'x' && s.parts.XML != nil: // of a PATCH the Parameters of a FHIRPath Patch
 		req.Body, err = s.parts.XML.ToJSON(req.Body)
@@ -176,7 +176,7 @@ func (s *Server) decode(req *Request) (err error) {
 		return nil
 	}
 	if req.Method == http.MethodPatch {
-		return unsupportedMedia(req.MediaType, mimePatch)
+		return unsupportedMedia(req.MediaType, mimePatch+", "+mimeXPatch+", "+mimeJSON)
 	}
 	return unsupportedMedia(req.MediaType, mimeJSON)
 }

@@ -161,7 +161,7 @@ func (e *entryReply) write(w *bundle.Writer, r *Request) {
 	w.Shut()
 }
 
-// unwrapPatch takes a JSON Patch out of the Binary that carries it in a bundle
+// unwrapPatch takes a JSON or XML Patch out of the Binary that carries it in a bundle
 // (http.html#patch).
 func unwrapPatch(res fhir.Node) ([]byte, string) {
 	body, err := base64.StdEncoding.DecodeString(res.Get("data").Str())

@@ -45,7 +45,7 @@ func (s *Server) capabilities(ctx context.Context, r *Request) (*Reply, error) {
 	if s.parts.XML != nil {
 		b = append(b, `,"application/fhir+xml","xml"`...)
 	}
-	b = append(b, `],"patchFormat":["application/json-patch+json","application/fhir+json"`...)
+	b = append(b, `],"patchFormat":["application/json-patch+json","application/xml-patch+xml","application/fhir+json"`...)
 	if s.parts.XML != nil {
 		b = append(b, `,"application/fhir+xml"`...)
 	}

@@ -17,11 +17,12 @@ type Format struct {
 }
 
 const (
-	mimeJSON  = "application/fhir+json"
-	mimeXML   = "application/fhir+xml"
-	mimePatch = "application/json-patch+json"
-	mimeLines = "application/fhir+ndjson"
-	mimeForm  = "application/x-www-form-urlencoded"
+	mimeJSON   = "application/fhir+json"
+	mimeXML    = "application/fhir+xml"
+	mimePatch  = "application/json-patch+json"
+	mimeXPatch = "application/xml-patch+xml"
+	mimeLines  = "application/fhir+ndjson"
+	mimeForm   = "application/x-www-form-urlencoded"
 )
 
 // mediaKind tells JSON from XML by a media type or the short names of _format

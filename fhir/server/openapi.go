@@ -49,7 +49,7 @@ func (s *Server) describe(b *openapi.Builder, rt route, typ string, params []*de
 	o := openapi.Operation{Summary: rt.code, Tag: "FHIR", Parameters: pathParameters(path), Responses: responses(rt)}
 	switch {
 	case rt.method == "PATCH":
-		o.Request = &openapi.Content{MediaTypes: []string{mimePatch, mimeJSON}, Required: true}
+		o.Request = &openapi.Content{MediaTypes: []string{mimePatch, mimeXPatch, mimeJSON}, Required: true}
 	case strings.HasSuffix(path, "_search") && rt.method == "POST":
 		o.Request = &openapi.Content{MediaTypes: []string{mimeForm}}
 	case rt.method == "POST" && rt.shape == Root:

@@ -10,7 +10,7 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
-// patch applies a JSON Patch or a FHIRPath Patch (http.html#patch).
+// patch applies a JSON Patch, an XML Patch or a FHIRPath Patch (http.html#patch).
 func (s *Server) patch(ctx context.Context, r *Request) (*Reply, error) {
 	op := store.Op{Method: store.Patch, Type: r.Type, ID: r.Target.ID, Resource: r.Body}
 	var err error
@@ -28,8 +28,11 @@ func (s *Server) patch(ctx context.Context, r *Request) (*Reply, error) {
 	return s.commit(ctx, r, op)
 }
 
-// patchType tells the two forms of patches apart and checks that the body has it.
+// patchType tells the forms of patches apart and checks that the body has it.
 func patchType(media string, body []byte) (string, error) {
+	if media == mimeXPatch {
+		return mimeXPatch, nil
+	}
 	tree, err := fhir.Parse(body)
 	if err != nil {
 		return "", err
@@ -42,8 +45,8 @@ func patchType(media string, body []byte) (string, error) {
 		return mimeJSON, nil
 	}
 	return "", fault.New(fault.Invalid, "not a patch").With(fault.Issue{Severity: "error", Code: "structure", Key: "patch-form",
-		Text:   "PATCH 的内容应为 JSON Patch 数组（application/json-patch+json）或 FHIRPath Patch（Parameters）",
-		TextEN: "PATCH takes a JSON Patch array (application/json-patch+json) or a FHIRPath Patch (Parameters)"})
+		Text:   "PATCH 的内容应为 JSON Patch 数组（application/json-patch+json）、XML Patch（application/xml-patch+xml）或 FHIRPath Patch（Parameters）",
+		TextEN: "PATCH takes a JSON Patch array (application/json-patch+json), an XML Patch (application/xml-patch+xml) or a FHIRPath Patch (Parameters)"})
 }
 
 // maxTries bounds how often a patch is judged again because another writer

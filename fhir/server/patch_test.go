@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"strconv"
 	"strings"
@@ -55,6 +56,35 @@ func TestPatch_ok(t *testing.T) {
 		if a.Header.Get("ETag") != `W/"3"` {
 			t.Errorf("%s %s", a.Header.Get("ETag"), a.body)
 		}
+	}
+}
+
+// TestXMLPatch patches by XML, alone and in bundles; results are judged like
+// those of any other patch.
+func TestXMLPatch(t *testing.T) {
+	h := newHub(t)
+	const media = "Content-Type: application/xml-patch+xml"
+	set := func(code string) string {
+		return `<diff xmlns:f="http://hl7.org/fhir"><replace sel="f:Patient/f:gender/@value">` + code + `</replace></diff>`
+	}
+	h.do("PUT /Patient/p", patient("p", `,"gender":"male"`)).want(t, 201)
+	if g := h.do("PATCH /Patient/p", set("female"), media).want(t, 200).node(t).Get("gender").Str(); g != "female" {
+		t.Errorf("gender %s", g)
+	}
+	h.do("PATCH /Patient/p", set("wrong"), media).want(t, 422)
+	a := h.do("PATCH /Patient/p", "<diff>\n<remove sel=\"f:Patient/f:photo\"/></diff>", media).want(t, 400)
+	if !strings.Contains(a.body, `"Patient.photo"`) || !strings.Contains(a.body, "line 2") {
+		t.Errorf("no place: %s", a.body)
+	}
+	h.do("PATCH /Patient/p", "<diff", media).want(t, 400)
+	h.do("POST /Patient", set("male"), media).want(t, 415)
+	entry := `{"resource":{"resourceType":"Binary","contentType":"application/xml-patch+xml","data":"` + base64.StdEncoding.EncodeToString([]byte(set("other"))) + `"},"request":{"method":"PATCH","url":"Patient/p"}}`
+	for _, kind := range []string{"batch", "transaction"} {
+		h.do("POST /", `{"resourceType":"Bundle","type":"`+kind+`","entry":[`+entry+`]}`).want(t, 200)
+	}
+	p := h.do("GET /Patient/p", "").node(t)
+	if p.Get("gender").Str() != "other" || p.Path("meta", "versionId").Str() != "4" {
+		t.Errorf("%s", p.Raw())
 	}
 }
 

@@ -49,8 +49,8 @@ type Op struct {
 	Many        bool   `json:"many,omitempty"`  // conditional delete of every match
 	IfNewer     string `json:"newer,omitempty"` // RFC 3339 instant; skip if the stored resource's source time is later (see DESIGN.md, "late messages")
 	SkipSame    bool   `json:"same,omitempty"`  // make no new version if the content is the same (adapters set it; REST does not)
-	PatchType   string `json:"pt,omitempty"`    // application/json-patch+json | application/fhir+json
-	Resource    []byte `json:"r,omitempty"`     // resource or patch body, JSON as the client sent it
+	PatchType   string `json:"pt,omitempty"`    // application/json-patch+json | application/xml-patch+xml | application/fhir+json
+	Resource    []byte `json:"r,omitempty"`     // resource or patch body, JSON (or XML Patch) as the client sent it
 }
 
 // Transaction is what one append to the log carries. It takes effect whole or
