@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/store"
@@ -82,9 +81,7 @@ func historyParameters(r *Request) error {
 	return nil
 }
 
-// span is the time of _at: versions current at some moment of it.
-type span struct{ start, end time.Time }
-
+// historyTimes reads _since and _at: versions current at some moment of its span.
 func (s *Server) historyTimes(r *Request, q *store.HistoryQuery) (at span, err error) {
 	if v := r.Param("_since"); v != "" {
 		t, err := parseTime(v)
@@ -99,46 +96,6 @@ func (s *Server) historyTimes(r *Request, q *store.HistoryQuery) (at span, err e
 		}
 	}
 	return at, nil
-}
-
-// timeForms are the precisions of a FHIR date or instant and the span each covers.
-var timeForms = []struct {
-	layout string
-	years  int
-	months int
-	days   int
-	exact  time.Duration
-}{
-	{"2006-01-02T15:04:05.999999999Z07:00", 0, 0, 0, time.Millisecond},
-	{"2006-01-02T15:04Z07:00", 0, 0, 0, time.Minute},
-	{"2006-01-02T15:04:05", 0, 0, 0, time.Second},
-	{"2006-01-02T15:04", 0, 0, 0, time.Minute},
-	{"2006-01-02", 0, 0, 1, 0},
-	{"2006-01", 0, 1, 0, 0},
-	{"2006", 1, 0, 0, 0},
-}
-
-// parseTime reads a FHIR date, dateTime or instant as the span [start, end) it
-// covers; without a zone it is in the process's (TZ).
-func parseTime(v string) (span, error) {
-	for i, f := range timeForms {
-		t, err := time.ParseInLocation(f.layout, v, time.Local)
-		if err != nil {
-			// An unescaped '+' of the zone arrives as a space.
-			if i < 2 && len(v) > 6 && v[len(v)-6] == ' ' {
-				t, err = time.Parse(f.layout, v[:len(v)-6]+"+"+v[len(v)-5:])
-			}
-			if err != nil {
-				continue
-			}
-		}
-		exact := f.exact
-		if i == 0 && t.Nanosecond() == 0 {
-			exact = time.Second
-		}
-		return span{t, t.AddDate(f.years, f.months, f.days).Add(exact)}, nil
-	}
-	return span{}, fault.New(fault.Invalid, "not a date")
 }
 
 // collect reads at most count+1 versions of a page. With _at it walks all

@@ -40,6 +40,9 @@ func (r *Request) Params() url.Values {
 	return r.params
 }
 
+// SetQuery replaces the query, as when the form of a POST search joins it.
+func (r *Request) SetQuery(query string) { r.Query, r.params = query, nil }
+
 // Param returns the first value of a query parameter, or "".
 func (r *Request) Param(name string) string {
 	if r.Query == "" || !strings.Contains(r.Query, name) {

@@ -179,7 +179,8 @@ func formQuery(r *Request) error {
 	if _, err := url.ParseQuery(form); err != nil {
 		return badBody("表单的百分号编码不正确", "the form is not well encoded")
 	}
-	r.Query, r.params, r.Body = join2(r.Query, form), nil, nil
+	r.SetQuery(join2(r.Query, form))
+	r.Body = nil
 	if f := r.Params().Get("_format"); f != "" {
 		var err error
 		if r.Format, err = negotiate(f, r.Param("_pretty"), ""); err != nil {
