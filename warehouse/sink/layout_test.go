@@ -2,11 +2,14 @@ package sink
 
 import (
 	"flag"
+	"io"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/warehouse/engine/enginetest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -52,4 +55,46 @@ func TestLayouts(t *testing.T) {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
+}
+
+// TestLayoutsParse asks the engine's own parser whether it understands each
+// statement of the golden files, ON CLUSTER and all, since none here can run
+// them on a cluster.
+func TestLayoutsParse(t *testing.T) {
+	engine, _ := enginetest.Start(t)
+	for _, file := range []string{"testdata/single.sql", "testdata/replicated.sql", "testdata/sharded.sql"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for statement := range strings.SplitSeq(string(text), ";\n") {
+			if statement == "" || strings.HasPrefix(statement, "--") {
+				continue
+			}
+			if failure := parses(t, engine.URL(), statement); failure != "" {
+				t.Errorf("%s: %s\n%s", file, failure, statement)
+			}
+		}
+	}
+	if parses(t, engine.URL(), "EXCHANGE TABLES a ON CLUSTER c AND b") == "" {
+		t.Error("a clause in the wrong place is no syntax error")
+	}
+}
+
+// parses returns what the engine finds wrong with a statement's form, "" = nothing.
+func parses(t *testing.T, url, statement string) string {
+	t.Helper()
+	res, err := http.Post(url, "text/plain", strings.NewReader("SELECT formatQuery("+quote(statement)+")"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.StatusCode == http.StatusOK {
+		return ""
+	}
+	return string(body)
 }
