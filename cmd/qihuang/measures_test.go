@@ -44,6 +44,7 @@ func TestIndicators(t *testing.T) {
 			t.Errorf("%s counts %d, the truth is %d", name, got, want)
 		}
 	}
+	h.analysed(fmt.Sprint(truth.Visits), fmt.Sprint(rx))
 	h.supervised()
 	h.walked()
 	h.workflows()

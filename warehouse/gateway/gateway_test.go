@@ -42,6 +42,11 @@ func door(t *testing.T, change func(*Config)) *httptest.Server {
 		"INSERT INTO encounter VALUES ('e1', 'p1', 'A'), ('e2', 'p2', 'B')",
 		"INSERT INTO condition VALUES ('c1', 'e1', 'x'), ('c2', 'e2', 'x')",
 		"INSERT INTO hall VALUES ('A')",
+		"CREATE TABLE _mart_recent (id String, org_code LowCardinality(String)) ENGINE = MergeTree ORDER BY org_code",
+		"CREATE TABLE _mart_past AS _mart_recent",
+		"CREATE VIEW mart_visit AS SELECT * FROM (SELECT * FROM _mart_recent UNION ALL SELECT * FROM _mart_past)",
+		"INSERT INTO _mart_recent VALUES ('e1', 'A'), ('e2', 'B')",
+		"INSERT INTO _mart_past VALUES ('e3', 'A'), ('e4', 'B'), ('e5', '')",
 	} {
 		res, err := http.Post(s.URL()+"/?database=qihuang", "text/plain", strings.NewReader(query))
 		if err != nil {
@@ -124,6 +129,15 @@ func TestAccess(t *testing.T) {
 		{"hall", "", "SELECT (SELECT count() FROM condition)", "1"},
 		{"hall", "", "SELECT id FROM hall", "A"},
 		{"hall", "", "SELECT count() FROM resource", "!497"},
+		{"all", "", "SELECT count() FROM mart_visit", "5"},
+		{"hall", "", "SELECT id FROM mart_visit ORDER BY id", "e1\ne3"},
+		{"hall", "", "SELECT count() FROM mart_visit AS m WHERE m.org_code != 'A' OR 1", "2"},
+		{"hall", "", "SELECT count() FROM mart_visit AS a, mart_visit AS b", "4"},
+		{"hall", "", "SELECT (SELECT max(id) FROM mart_visit)", "e3"},
+		{"hall", "", "WITH x AS (SELECT id FROM qihuang.mart_visit) SELECT count() FROM x", "2"},
+		{"hall", "", "SELECT count() FROM encounter AS e RIGHT JOIN mart_visit AS m USING (id)", "2"},
+		{"hall", "", "SELECT count() FROM viewExplain('EXPLAIN', '', (SELECT id FROM mart_visit))", "!164"},
+		{"hall", "", "SELECT count() FROM _mart_recent", "!497"},
 		{"hall", "", "SELECT count() FROM merge('qihuang', 'patient')", "!497"},
 		{"hall", "", "SELECT count() FROM patient SETTINGS additional_table_filters = {}", "!164"},
 		{"hall", "additional_table_filters={}", "SELECT count() FROM patient", "!452"},

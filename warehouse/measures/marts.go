@@ -76,8 +76,13 @@ func (c *Catalogue) ddl(fact string) []statement {
 			statement{now, "CREATE TABLE IF NOT EXISTS " + now + " ENGINE = MergeTree" + keys + " COMMENT '%s' EMPTY AS " + fill("0")},
 			statement{view, "CREATE MATERIALIZED VIEW IF NOT EXISTS " + view + " REFRESH EVERY 1 DAY OFFSET 3 HOUR TO " + now + " EMPTY AS SELECT * FROM (" + fill(recent) + ") WHERE 1 COMMENT '%s'"})
 	}
-	return out
+	open := openMart(fact)
+	return append(out, statement{open, "CREATE VIEW IF NOT EXISTS " + open + " AS SELECT * FROM " + martRows(fact, Fact) + " WHERE 1 COMMENT '%s'"})
 }
+
+// openMart is the view by which analysts read a mart of rows: its name lacks the
+// underscore of what is closed to them, its org_code is what limits them.
+func openMart(fact string) string { return "qihuang.mart_" + fact }
 
 // days is the SELECT that turns rows of a fact into states per hall and day.
 func (c *Catalogue) days(fact, from string) string {
@@ -89,7 +94,7 @@ func (c *Catalogue) days(fact, from string) string {
 // they are only computed.
 func (m *Marts) Prepare(ctx context.Context) error {
 	have := map[string]string{}
-	err := m.db.Query(ctx, "SELECT name, comment FROM system.tables WHERE database = 'qihuang' AND startsWith(name, '_mart')", nil, func(scan func(...any) error) error {
+	err := m.db.Query(ctx, "SELECT name, comment FROM system.tables WHERE database = 'qihuang' AND match(name, '^_?mart_')", nil, func(scan func(...any) error) error {
 		var name, comment string
 		err := scan(&name, &comment)
 		have["qihuang."+name] = comment
