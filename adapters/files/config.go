@@ -21,13 +21,14 @@ type Config struct {
 	Key      []string      `yaml:"key"`      // columns that name the patient, the first present counts
 	Batch    int           `yaml:"batch"`    // rows of one message
 	MaxSize  int64         `yaml:"maxMB"`    // of one file, MB
+	Stall    time.Duration `yaml:"stall"`    // a server that says nothing for so long is given up
 	Check    bool          `yaml:"check"`    // try the map on every row before it is accepted: errors name row and column
 }
 
 // Default looks every five seconds and takes tables of a township HIS.
 func Default() Config {
 	return Config{Interval: 5 * time.Second, Tables: []string{}, Key: []string{"BRID", "PATID", "patientId", "patient_id", "病人ID", "患者ID"},
-		Batch: 200, MaxSize: 4096, Check: true}
+		Batch: 200, MaxSize: 4096, Stall: time.Minute, Check: true}
 }
 
 // Validate tells what is wrong with c, nil if nothing.
@@ -39,6 +40,8 @@ func (c Config) Validate() error {
 		return fault.New(fault.Invalid, "interval 至少 100ms，现为 %s", c.Interval)
 	case c.Batch < 1 || c.Batch > 5000:
 		return fault.New(fault.Invalid, "batch 应为 1 到 5000，现为 %d", c.Batch)
+	case c.Stall <= 0:
+		return fault.New(fault.Invalid, "stall 应大于 0，现为 %s", c.Stall)
 	case c.MaxSize < 1:
 		return fault.New(fault.Invalid, "maxMB 至少为 1")
 	}

@@ -28,16 +28,23 @@ type log struct {
 	messages []*pipeline.Message
 	drop     bool
 	rows     int
+	appended func() // told of every message
 }
 
-func (l *log) Append(_ context.Context, m *pipeline.Message) (pipeline.Position, error) {
+func (l *log) Append(ctx context.Context, m *pipeline.Message) (pipeline.Position, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return pipeline.Position{}, err
+	}
 	if l.drop {
 		l.rows += strings.Count(string(m.Body), `{"`) - 1
 		return pipeline.Position{}, nil
 	}
 	l.messages = append(l.messages, m)
+	if l.appended != nil {
+		l.appended()
+	}
 	return pipeline.Position{}, nil
 }
 
@@ -45,10 +52,10 @@ type noLetters struct{ pipeline.DeadLetters }
 
 func (noLetters) Put(context.Context, *pipeline.DeadLetter) error { return nil }
 
-// watched is a source of a folder whose rounds the test calls.
-func watched(t testing.TB, check Checker) (s *Source, l *log, desk *source.Desk, dir string) {
+// parts is what a source needs, with the log it writes to.
+func parts(t testing.TB, check Checker) (p Parts, l *log, desk *source.Desk) {
 	t.Helper()
-	dir, l = t.TempDir(), &log{}
+	l = &log{}
 	desk, err := source.New(source.Config{File: filepath.Join(t.TempDir(), "sources.json"), Zone: time.UTC},
 		source.Parts{Inbound: l, Letters: noLetters{}, IDs: pipeline.NewIDs(clock.System{}), Clock: clock.System{}, Log: slog.New(slog.DiscardHandler)}, func() {})
 	if err != nil {
@@ -58,12 +65,19 @@ func watched(t testing.TB, check Checker) (s *Source, l *log, desk *source.Desk,
 	if err != nil {
 		t.Fatal(err)
 	}
+	return Parts{Intake: desk.Intake("drop"), State: state, Check: check}, l, desk
+}
+
+// watched is a source of a folder whose rounds the test calls.
+func watched(t testing.TB, check Checker) (s *Source, l *log, desk *source.Desk, dir string) {
+	t.Helper()
+	p, l, desk := parts(t, check)
 	cfg := Default()
-	cfg.Folder = dir
+	cfg.Folder = t.TempDir()
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	return New(cfg, Parts{Intake: desk.Intake("drop"), State: state, Check: check}), l, desk, dir
+	return New(cfg, p), l, desk, cfg.Folder
 }
 
 func put(t testing.TB, dir, name, text string) {
@@ -153,6 +167,28 @@ func TestHalfAFile(t *testing.T) {
 	}
 	if len(l.messages) != 1 || len(desk.Alerts()) != 1 {
 		t.Errorf("%d messages, alerts %+v", len(l.messages), desk.Alerts())
+	}
+}
+
+// TestAFileThatGrowsWhileItIsRead stays until it is whole.
+func TestAFileThatGrowsWhileItIsRead(t *testing.T) {
+	grown, file := false, ""
+	s, l, _, dir := watched(t, func(context.Context, *pipeline.Message) error {
+		if grown {
+			return nil
+		}
+		grown = true
+		return os.WriteFile(file, []byte("X,Y\n1,2\n3,4\n"), 0o600)
+	})
+	file = filepath.Join(dir, "A.csv")
+	put(t, dir, "A.csv", "X,Y\n1,2\n3")
+	rounds(t, s)
+	if !grown || !exists(dir, "A.csv") || exists(dir, "failed", "A.csv") {
+		t.Fatal("a growing file was put away")
+	}
+	rounds(t, s)
+	if !exists(dir, "done", "A.csv") || len(l.messages) == 0 {
+		t.Error("the whole file was not taken")
 	}
 }
 

@@ -2,7 +2,9 @@ package files
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,17 +30,32 @@ type place interface {
 	list(ctx context.Context) ([]entry, error)
 	// open returns a file for random access; the caller closes it.
 	open(ctx context.Context, name string) (file, error)
-	// move puts a file into a folder below; it replaces nothing.
-	move(ctx context.Context, name, folder string) (as string, err error)
+	// has reports whether a folder below holds a file of that name.
+	has(ctx context.Context, folder, name string) (bool, error)
+	// move puts a file into a folder below, under a name that is free there.
+	move(ctx context.Context, name, folder, as string) error
 	// write puts a small file into a folder below, over an old one.
 	write(ctx context.Context, folder, name string, data []byte) error
 	// close ends a connection.
 	close() error
 }
 
+// file is an open file; Stat tells how large it is now.
 type file interface {
 	io.ReaderAt
 	io.Closer
+	Stat() (fs.FileInfo, error)
+}
+
+// free is the first name for a file that a folder below does not hold.
+func free(ctx context.Context, p place, folder, name string) (string, error) {
+	as := name
+	for n := 1; ; n++ {
+		if taken, err := p.has(ctx, folder, as); err != nil || !taken {
+			return as, err
+		}
+		as = numbered(name, n)
+	}
 }
 
 // local is a folder of this machine.
@@ -68,19 +85,25 @@ func (l local) open(_ context.Context, name string) (file, error) {
 	return os.Open(filepath.Join(l.dir, name))
 }
 
-func (l local) move(_ context.Context, name, folder string) (string, error) {
+func (l local) has(_ context.Context, folder, name string) (bool, error) {
+	_, err := os.Lstat(filepath.Join(l.dir, folder, name))
+	return found(err)
+}
+
+// found tells a missing file from an error.
+func found(err error) (bool, error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (l local) move(_ context.Context, name, folder, as string) error {
 	to := filepath.Join(l.dir, folder)
 	if err := os.MkdirAll(to, 0o750); err != nil {
-		return "", err
+		return err
 	}
-	as := name
-	for n := 1; ; n++ {
-		if _, err := os.Lstat(filepath.Join(to, as)); os.IsNotExist(err) {
-			break
-		}
-		as = numbered(name, n)
-	}
-	return as, os.Rename(filepath.Join(l.dir, name), filepath.Join(to, as))
+	return os.Rename(filepath.Join(l.dir, name), filepath.Join(to, as))
 }
 
 func (l local) write(_ context.Context, folder, name string, data []byte) error {
@@ -106,18 +129,35 @@ func numbered(name string, n int) string {
 // spool is a file copied to a temporary one, for places without random access.
 type spool struct{ *os.File }
 
-// newSpool copies r.
-func newSpool(r io.Reader) (file, error) {
+// newSpool copies r. cut is called, and must make r end, when nothing came for
+// so long as stall.
+func newSpool(r io.Reader, stall time.Duration, cut func()) (file, error) {
 	f, err := os.CreateTemp("", "qihuang-file-")
 	if err != nil {
 		return nil, err
 	}
 	s := spool{f}
-	if _, err := io.Copy(f, r); err != nil {
+	timer := time.AfterFunc(stall, cut)
+	defer timer.Stop()
+	if _, err := io.Copy(f, patient{r, timer, stall}); err != nil {
 		_ = s.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// patient is a reader that winds the timer up whenever something comes.
+type patient struct {
+	io.Reader
+	timer *time.Timer
+	stall time.Duration
+}
+
+// Read reads.
+func (p patient) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	p.timer.Reset(p.stall)
+	return n, err
 }
 
 // Close removes the copy.

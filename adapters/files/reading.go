@@ -59,7 +59,8 @@ func (r *reading) report(name string) []byte {
 	return append(b, '\n')
 }
 
-// file reads one file by what it is. A *stopped is no error of the file.
+// file reads one file; errGrowing if it is not complete. A *stopped is no error
+// of the file.
 func (r *reading) file(ctx context.Context, p place, e entry, memo string) error {
 	if e.Size > r.source.cfg.MaxSize<<20 {
 		return fault.New(fault.TooCostly, "文件超过 %d MB", r.source.cfg.MaxSize)
@@ -69,6 +70,38 @@ func (r *reading) file(ctx context.Context, p place, e entry, memo string) error
 		return &stopped{err}
 	}
 	defer f.Close()
+	if err := whole(f, e); err != nil {
+		return err
+	}
+	err = r.content(ctx, p, f, e, memo)
+	var stop *stopped
+	if errors.As(err, &stop) {
+		return err
+	}
+	if grown := whole(f, e); grown != nil {
+		return grown
+	}
+	return err
+}
+
+// errGrowing says that a file has changed since it was listed: it is left where
+// it is, and read again when it has come to rest.
+var errGrowing = errors.New("file is being written")
+
+// whole reports errGrowing if the file is not as long as the listing said.
+func whole(f file, e entry) error {
+	info, err := f.Stat()
+	if err != nil {
+		return &stopped{err}
+	}
+	if info.Size() != e.Size {
+		return errGrowing
+	}
+	return nil
+}
+
+// content reads an open file by what it is.
+func (r *reading) content(ctx context.Context, p place, f file, e entry, memo string) error {
 	switch kind := format(e.Name, f); kind {
 	case "json", "xml", "hl7v2":
 		return r.document(ctx, f, e)

@@ -3,8 +3,10 @@ package files
 import (
 	"bytes"
 	"context"
+	"net/http"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -17,6 +19,7 @@ type bucket struct {
 	client *minio.Client
 	name   string
 	prefix string // "" or with a slash at its end
+	stall  time.Duration
 }
 
 func openS3(c S3) (*bucket, error) {
@@ -24,7 +27,7 @@ func openS3(c S3) (*bucket, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "s3 %s：%w", c.Endpoint, err)
 	}
-	b := &bucket{client: client, name: c.Bucket, prefix: strings.Trim(c.Folder, "/")}
+	b := &bucket{client: client, name: c.Bucket, prefix: strings.Trim(c.Folder, "/"), stall: c.Stall}
 	if b.prefix != "" && b.prefix != "." {
 		b.prefix += "/"
 	} else {
@@ -47,34 +50,33 @@ func (b *bucket) list(ctx context.Context) ([]entry, error) {
 }
 
 func (b *bucket) open(ctx context.Context, name string) (file, error) {
+	ctx, cut := context.WithCancel(ctx)
+	defer cut()
 	o, err := b.client.GetObject(ctx, b.name, b.prefix+name, minio.GetObjectOptions{})
 	if err != nil {
 		return nil, err
 	}
 	defer o.Close()
-	return newSpool(o)
+	return newSpool(o, b.stall, cut)
+}
+
+func (b *bucket) has(ctx context.Context, folder, name string) (bool, error) {
+	_, err := b.client.StatObject(ctx, b.name, b.prefix+path.Join(folder, name), minio.StatObjectOptions{})
+	if minio.ToErrorResponse(err).StatusCode == http.StatusNotFound {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // move copies, then removes: S3 has no rename. A crash in between leaves both,
 // and the file is taken again without effect.
-func (b *bucket) move(ctx context.Context, name, folder string) (string, error) {
-	as := name
-	for n := 1; ; n++ {
-		_, err := b.client.StatObject(ctx, b.name, b.prefix+path.Join(folder, as), minio.StatObjectOptions{})
-		if minio.ToErrorResponse(err).StatusCode == 404 {
-			break
-		}
-		if err != nil {
-			return "", err
-		}
-		as = numbered(name, n)
-	}
+func (b *bucket) move(ctx context.Context, name, folder, as string) error {
 	_, err := b.client.CopyObject(ctx, minio.CopyDestOptions{Bucket: b.name, Object: b.prefix + path.Join(folder, as)},
 		minio.CopySrcOptions{Bucket: b.name, Object: b.prefix + name})
 	if err != nil {
-		return "", err
+		return err
 	}
-	return as, b.client.RemoveObject(ctx, b.name, b.prefix+name, minio.RemoveObjectOptions{})
+	return b.client.RemoveObject(ctx, b.name, b.prefix+name, minio.RemoveObjectOptions{})
 }
 
 func (b *bucket) write(ctx context.Context, folder, name string, data []byte) error {

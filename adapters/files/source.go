@@ -164,6 +164,9 @@ func (s *Source) take(ctx context.Context, p place, e entry, memo string) error 
 	begin := time.Now()
 	r := &reading{source: s, name: e.Name}
 	err := r.file(ctx, p, e, memo)
+	if errors.Is(err, errGrowing) {
+		return nil
+	}
 	var stop *stopped
 	if errors.As(err, &stop) {
 		return stop.error
@@ -176,26 +179,41 @@ func (s *Source) take(ctx context.Context, p place, e entry, memo string) error 
 	if r.failed > 0 {
 		folder = failedFolder
 	}
-	if memo != "" {
-		if _, err := p.move(ctx, memo, folder); err != nil {
-			return err
-		}
-	}
-	as, err := p.move(ctx, e.Name, folder)
+	as, err := s.away(ctx, p, r, folder, memo)
 	if err != nil {
 		return err
 	}
 	log := s.parts.Intake.Log()
 	if r.failed > 0 {
-		if err := p.write(ctx, folder, as+".errors.json", r.report(as)); err != nil {
-			return err
-		}
 		log.Warn("file taken with errors", "rows", r.rows, "failed", r.failed)
 		s.parts.Intake.Trouble(badFile, "文件 "+as+" 有 "+itoa(r.failed)+" 处错误，原文件与逐行原因在 "+failedFolder+"/")
 		return nil
 	}
 	log.Info("file taken", "rows", r.rows, "messages", r.messages, "took", time.Since(begin).Round(time.Millisecond))
 	return nil
+}
+
+// away puts a file that was read into a folder. The report of its errors goes
+// first and its memo last: where the line breaks in between, the file is read
+// again and whole.
+func (s *Source) away(ctx context.Context, p place, r *reading, folder, memo string) (as string, err error) {
+	as, err = free(ctx, p, folder, r.name)
+	if err != nil {
+		return "", err
+	}
+	if r.failed > 0 {
+		if err := p.write(ctx, folder, as+".errors.json", r.report(as)); err != nil {
+			return "", err
+		}
+	}
+	if err := p.move(ctx, r.name, folder, as); err != nil || memo == "" {
+		return as, err
+	}
+	memoAs, err := free(ctx, p, folder, memo)
+	if err != nil {
+		return "", err
+	}
+	return as, p.move(ctx, memo, folder, memoAs)
 }
 
 // stopped is an error that is not the file's.
