@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"os"
 	"regexp"
@@ -61,6 +60,9 @@ func (c MLLPConfig) Validate() error {
 	if (c.Cert == "") != (c.Key == "") {
 		return fault.New(fault.Invalid, "cert 与 key 应同时给出")
 	}
+	if c.ClientCA != "" && c.Cert == "" {
+		return fault.New(fault.Invalid, "clientCA 需要 cert 与 key：没有 TLS 就不查对方证书")
+	}
 	return c.listener("x").Validate()
 }
 
@@ -75,22 +77,7 @@ func (c MLLPConfig) tls() (*tls.Config, error) {
 	if c.Cert == "" {
 		return nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "读不到 MLLP 证书：%w", err)
-	}
-	cfg := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	if c.ClientCA != "" {
-		pem, err := os.ReadFile(c.ClientCA)
-		if err != nil {
-			return nil, fault.New(fault.Invalid, "读不到 clientCA：%w", err)
-		}
-		if cfg.ClientCAs = x509.NewCertPool(); !cfg.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, fault.New(fault.Invalid, "clientCA 里没有证书")
-		}
-		cfg.ClientAuth = tls.RequireAndVerifyClientCert
-	}
-	return cfg, nil
+	return mllp.LoadTLS(c.Cert, c.Key, c.ClientCA)
 }
 
 // section is a kind's part of a source's configuration.

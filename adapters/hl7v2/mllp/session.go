@@ -37,6 +37,10 @@ func (s *session) Read(p []byte) (int, error) {
 }
 
 func (s *session) run(ctx context.Context) {
+	if err := greet(ctx, s.conn, s.l.cfg.Stall); err != nil {
+		s.l.parts.Log.Warn("mllp tls handshake refused", "remote", s.conn.RemoteAddr().String(), "error", err)
+		return
+	}
 	f := &frames{r: bufio.NewReaderSize(s, 64<<10), max: s.l.cfg.MaxMessage, kept: s.l.cfg.KeptBytes}
 	for ctx.Err() == nil {
 		noise, err := f.begun()
