@@ -27,7 +27,12 @@ type client struct {
 
 // get fetches a URL whole.
 func (c *client) get(ctx context.Context, address string, header map[string]string) (*http.Response, []byte, error) {
-	res, err := c.do(ctx, http.MethodGet, address, header, nil)
+	return c.exchange(ctx, http.MethodGet, address, header, nil)
+}
+
+// exchange sends one request and reads the answer whole.
+func (c *client) exchange(ctx context.Context, method, address string, header map[string]string, in io.Reader) (*http.Response, []byte, error) {
+	res, err := c.do(ctx, method, address, header, in)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -60,6 +65,9 @@ func (c *client) do(ctx context.Context, method, address string, header map[stri
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	res, err := c.http.Do(req)
+	if fault.Is(err, fault.Forbidden) { // by our own list
+		return nil, err
+	}
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "连不上对方的 FHIR 服务：%w", err)
 	}

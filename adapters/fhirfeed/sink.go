@@ -145,7 +145,7 @@ func (w *writing) put(res fhir.Node, fullURL, place string) (store.Op, error) {
 	}
 	edits := []fhir.Edit{fhir.SetMember(res, "id", fhir.AppendString(nil, id))}
 	if w.derive {
-		edits = w.references(res, edits)
+		edits = references(res, edits, func(typ, id string) string { return typ + "/" + w.id(typ, id) })
 	}
 	return store.Op{Method: store.Update, Type: typ, ID: id, FullURL: fullURL, SkipSame: true, Resource: rebase(res, edits)}, nil
 }
@@ -159,16 +159,16 @@ func rebase(res fhir.Node, edits []fhir.Edit) []byte {
 	return fhir.Splice(res.Raw(), own...)
 }
 
-// references are edits that follow the ids of relative references.
-func (w *writing) references(n fhir.Node, edits []fhir.Edit) []fhir.Edit {
+// references are edits that make relative references what to says.
+func references(n fhir.Node, edits []fhir.Edit, to func(typ, id string) string) []fhir.Edit {
 	for c := range n.Children() {
 		switch {
 		case c.Kind() == fhir.Object || c.Kind() == fhir.Array:
-			edits = w.references(c, edits)
+			edits = references(c, edits, to)
 		case n.Kind() == fhir.Object && c.Key() == "reference" && c.Kind() == fhir.String:
 			typ, id, ok := strings.Cut(c.Str(), "/")
 			if ok && fhir.IsID(id) && typ != "" && !strings.Contains(typ, ":") {
-				edits = append(edits, fhir.Replace(c, fhir.AppendString(nil, typ+"/"+w.id(typ, id))))
+				edits = append(edits, fhir.Replace(c, fhir.AppendString(nil, to(typ, id))))
 			}
 		}
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/qihuang-health/qihuang/pipeline/source"
 )
 
-// SourceConfig is one partner's way in: a name, a kind, what all kinds have in
+// SourceConfig is one partner's way in, or out: a name, a kind, what all kinds have in
 // common, and the section of its kind.
 type SourceConfig struct {
 	Name         string `yaml:"name"`
@@ -36,6 +36,7 @@ type SourceConfig struct {
 	S3    *files.S3      `yaml:"s3,omitempty"`
 	DB    *dbpoll.Config `yaml:"db,omitempty"`
 	FHIR  *fhirfeed.Pull `yaml:"fhir-pull,omitempty"`
+	Push  *fhirfeed.Push `yaml:"fhir-push,omitempty"`
 	NCMS  *NCMSConfig    `yaml:"ncms,omitempty"`
 }
 
@@ -96,6 +97,7 @@ var sections = map[string]struct {
 	"s3":        {func(c *SourceConfig) { c.S3 = new(files.DefaultS3()) }, func(c *SourceConfig) section { return c.S3 }},
 	"db":        {func(c *SourceConfig) { c.DB = new(dbpoll.Default()) }, func(c *SourceConfig) section { return c.DB }},
 	"fhir-pull": {func(c *SourceConfig) { c.FHIR = new(fhirfeed.DefaultPull()) }, func(c *SourceConfig) section { return c.FHIR }},
+	"fhir-push": {func(c *SourceConfig) { c.Push = new(fhirfeed.DefaultPush()) }, func(c *SourceConfig) section { return c.Push }},
 	"ncms":      {func(c *SourceConfig) { c.NCMS = new(defaultNCMS()) }, func(c *SourceConfig) section { return c.NCMS }},
 }
 

@@ -27,6 +27,7 @@ var sourceBlocks = map[string]string{
 	"s3":        "s3: {endpoint: \"host:9000\", bucket: upload, folder: %[1]s, accessKey: \"${%[2]s_KEY}\", secretKey: \"${%[2]s_SECRET}\", secure: true}",
 	"db":        "db:\n      driver: mysql            # mysql | postgres | sqlserver | oracle\n      dsn: \"${%[2]s_DSN}\"      # 只读账号，例如 reader:口令@tcp(host:3306)/his\n      interval: 1m\n      tables:\n        - {name: MS_BRDA, key: [BRID], watermark: XGSJ, overlap: 10m}\n        - {name: MS_CF01, key: [CFSB], watermark: KFRQ, overlap: 24h}",
 	"fhir-pull": "fhir-pull: {base: \"https://host/fhir\", types: [Patient, Encounter], interval: 5m, bulk: false, auth: {token: \"${%[2]s_TOKEN}\"}}",
+	"fhir-push": "fhir-push: {base: \"https://host/fhir\", types: [Patient, Encounter], by: id, from: beginning, auth: {token: \"${%[2]s_TOKEN}\"}}   # 主机须列入 outbound.allow",
 }
 
 // aliases are kinds of partners that are another kind of source.

@@ -22,6 +22,7 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/pipeline"
 	"github.com/qihuang-health/qihuang/pipeline/journal"
+	"github.com/qihuang-health/qihuang/pipeline/kafka"
 	"github.com/qihuang-health/qihuang/pipeline/source"
 )
 
@@ -92,11 +93,13 @@ func (h *hub) mountSources(r gin.IRouter) error {
 	}
 	door := ingest.New(parts)
 	door.Mount(r)
+	pushers := fhirfeed.PushSink{}
+	h.inbound.Handle(fhirfeed.PushKind, pushers)
 	h.states = map[string]*source.State{}
 	h.desk.Register("his", "http", "/ingest/his、/services/TCM_HIS_NN", source.DefaultRules())
 	h.desk.Register("mllp", "mllp", h.cfg.addr(h.cfg.Ports.MLLP), source.DefaultRules())
 	for _, c := range h.cfg.Sources {
-		run, note, err := h.openSource(c, door)
+		run, note, err := h.openSource(c, door, pushers)
 		if err != nil {
 			return fault.New(fault.KindOf(err), "来源 %s：%w", c.Name, err)
 		}
@@ -110,7 +113,7 @@ func (h *hub) mountSources(r gin.IRouter) error {
 
 // openSource makes one source: what to run, if anything, and a note on where it
 // is.
-func (h *hub) openSource(c SourceConfig, door *ingest.Door) (run func(context.Context) error, note string, err error) {
+func (h *hub) openSource(c SourceConfig, door *ingest.Door, pushers fhirfeed.PushSink) (run func(context.Context) error, note string, err error) {
 	intake := h.desk.Intake(c.Name)
 	state, err := source.OpenState(h.dir("sources"), c.Name)
 	if err != nil {
@@ -142,10 +145,27 @@ func (h *hub) openSource(c SourceConfig, door *ingest.Door) (run func(context.Co
 		return p.Run, string(c.DB.Driver), nil
 	case "fhir-pull":
 		return fhirfeed.NewPuller(*c.FHIR, h.outbound.HTTP(2*time.Minute), intake, state).Run, c.FHIR.Base, nil
+	case "fhir-push":
+		p, err := fhirfeed.NewPusher(*c.Push, fhirfeed.PushParts{Repository: h.store, Search: h.search, HTTP: h.outbound.HTTP(0), Intake: intake})
+		if err != nil {
+			return nil, "", err
+		}
+		pushers[c.Name] = p
+		return h.pushing(c.Name, p), "→ " + c.Push.Base, nil
 	case "ncms":
 		return h.settlementOf(c.Name)
 	}
 	return nil, "", fault.New(fault.Invalid, "kind %q 还不能使用", c.Kind)
+}
+
+// pushing runs a pusher on one node at a time. Its place in the log is the
+// group's: what the peer has answered for is never sent again.
+func (h *hub) pushing(name string, p *fhirfeed.Pusher) func(context.Context) error {
+	return func(ctx context.Context) error {
+		return h.kafka.Consume(ctx, "qihuang-push-"+name, kafka.Transactions, func(ctx context.Context, claim *kafka.Claim) error {
+			return p.Follow(ctx, claim.Committed, claim.Commit)
+		})
+	}
 }
 
 // openListener opens one more MLLP port.

@@ -59,7 +59,7 @@ func TestSourcesExample(t *testing.T) {
 	for _, s := range cfg.Sources {
 		kinds[s.Kind] = true
 	}
-	for _, k := range []string{"http", "soap", "mllp", "files", "sftp", "s3", "db", "fhir-pull"} {
+	for _, k := range []string{"http", "soap", "mllp", "files", "sftp", "s3", "db", "fhir-pull", "fhir-push"} {
 		if !kinds[k] {
 			t.Errorf("configs/sources.yaml has no %s", k)
 		}

@@ -192,6 +192,25 @@ func (d *Desk) Settled(m *pipeline.Message, s inbound.State, reason string) {
 	d.line(m.Source).settled(d.parts.Clock.Now(), s, reason)
 }
 
+// sent counts resources that went out as received and done.
+func (d *Desk) sent(name string, n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now, l := d.parts.Clock.Now(), d.line(name)
+	for _, c := range []*Counts{l.slot(now), &l.total} {
+		c.Received += int64(n)
+		c.Done += int64(n)
+	}
+	l.lastMessage, l.lastDone = now, now
+	l.waiting = max(0, l.waiting-int64(n))
+}
+
+func (d *Desk) backlog(name string, n int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.line(name).waiting = n
+}
+
 // Letters returns the dead letters for doors: what they put there counts as
 // received and refused.
 func (d *Desk) Letters() pipeline.DeadLetters { return doorLetters{d.parts.Letters, d} }

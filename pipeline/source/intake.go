@@ -65,6 +65,12 @@ func (in *Intake) Refuse(ctx context.Context, m *pipeline.Message, cause error) 
 	return cause
 }
 
+// Sent counts n resources that the partner has taken: of a source that sends.
+func (in *Intake) Sent(n int) { in.desk.sent(in.Name, n) }
+
+// Backlog tells how many wait to be sent.
+func (in *Intake) Backlog(n int64) { in.desk.backlog(in.Name, n) }
+
 // Held reports whether the source rests: a poller then does not poll.
 func (in *Intake) Held() bool { return in.desk.Held(in.Name) }
 

@@ -24,6 +24,13 @@ func WithPlan(ctx context.Context, p *Plan) context.Context {
 	return context.WithValue(ctx, planKey{}, p)
 }
 
+// Planned reports whether nothing may take effect: for those who would write
+// elsewhere than here.
+func Planned(ctx context.Context) bool {
+	_, ok := ctx.Value(planKey{}).(*Plan)
+	return ok
+}
+
 // WithRun returns a context in which transactions belong to a replay: they take
 // effect though the same message's transaction did before.
 func WithRun(ctx context.Context, run string) context.Context {
