@@ -1,11 +1,14 @@
 package inbound
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"hash/fnv"
+	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
 )
@@ -14,7 +17,8 @@ const (
 	// commitEvery spaces out the commits: after a crash messages of so much time
 	// are handled again, which changes nothing.
 	commitEvery = 200 * time.Millisecond
-	workerQueue = 16 // messages that wait for one worker
+	openBytes   = 16 << 20 // of messages of one partition that are read and not handled yet
+	openRecord  = 4 << 10  // what one counts beside its body
 )
 
 // claim is a *kafka.Claim: one partition for one generation of the group.
@@ -23,27 +27,30 @@ type claim interface {
 	Commit(next int64) error
 }
 
-// consume handles one partition: a key's messages in order by one worker, keys
-// beside each other, and commits up to the oldest message not yet handled.
+// consume handles one partition: a key's messages in order, keys beside each
+// other, and commits up to the oldest message not yet handled.
 func (q *Queue) consume(ctx context.Context, claim claim, partition int, next int64) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p := &progress{low: next, committed: next}
-	workers := make([]chan kafka.Record, q.cfg.Workers)
+	room := semaphore.NewWeighted(openBytes)
+	keys := turns{waiting: map[string][]kafka.Record{}}
+	work := make(chan kafka.Record)
 	var wg sync.WaitGroup
-	for i := range workers {
-		work := make(chan kafka.Record, workerQueue)
-		workers[i] = work
+	for range q.cfg.Workers {
 		wg.Go(func() {
 			for r := range work {
-				if ctx.Err() != nil {
-					continue // comes again
+				for more := true; more; r, more = keys.next(r.Key) {
+					if ctx.Err() != nil {
+						continue // comes again
+					}
+					if err := q.handle(ctx, &r); err != nil {
+						cancel(err)
+						continue
+					}
+					p.done(r.Offset)
+					room.Release(weight(&r))
 				}
-				if err := q.handle(ctx, &r); err != nil {
-					cancel(err)
-					continue
-				}
-				p.done(r.Offset)
 			}
 		})
 	}
@@ -51,27 +58,58 @@ func (q *Queue) consume(ctx context.Context, claim claim, partition int, next in
 	var commits sync.WaitGroup
 	commits.Go(func() { q.commitLoop(committer, claim, partition, p) })
 	err := claim.Follow(ctx, next, func(r kafka.Record) error {
+		if err := room.Acquire(ctx, weight(&r)); err != nil {
+			return err
+		}
 		p.begin(r.Offset)
+		if !keys.take(r) {
+			return nil
+		}
 		select {
-		case workers[worker(r.Key, len(workers))] <- r:
+		case work <- r:
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	})
-	for _, w := range workers {
-		close(w)
-	}
+	close(work)
 	wg.Wait()
 	stop()
 	commits.Wait()
 	return errors.Join(err, context.Cause(ctx), p.commit(claim))
 }
 
-func worker(key []byte, n int) int {
-	h := fnv.New64a() // another hash than the partition's, or some workers would idle
-	h.Write(key)
-	return int((h.Sum64() >> 32) % uint64(n))
+func weight(r *kafka.Record) int64 { return min(int64(len(r.Value))+openRecord, openBytes) }
+
+// turns lets the messages of one key be handled one after the other.
+type turns struct {
+	mu      sync.Mutex
+	waiting map[string][]kafka.Record // key in hand → what waits behind it
+}
+
+// take reports whether r may be handled now; else it waits for its turn.
+func (t *turns) take(r kafka.Record) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	behind, busy := t.waiting[string(r.Key)]
+	if busy {
+		behind = append(behind, r)
+	}
+	t.waiting[string(r.Key)] = behind
+	return !busy
+}
+
+// next is what waits behind the message of a key that was handled, if anything.
+func (t *turns) next(key []byte) (r kafka.Record, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	behind := t.waiting[string(key)]
+	if len(behind) == 0 {
+		delete(t.waiting, string(key))
+		return r, false
+	}
+	t.waiting[string(key)] = behind[1:]
+	return behind[0], true
 }
 
 func (q *Queue) commitLoop(ctx context.Context, claim claim, partition int, p *progress) {
@@ -115,12 +153,8 @@ func (p *progress) begin(offset int64) {
 func (p *progress) done(offset int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := range p.open {
-		if p.open[i].offset == offset {
-			p.open[i].done = true
-			break
-		}
-	}
+	i, _ := slices.BinarySearchFunc(p.open, offset, func(s state, offset int64) int { return cmp.Compare(s.offset, offset) })
+	p.open[i].done = true
 	for len(p.open) > 0 && p.open[0].done {
 		p.low = p.open[0].offset + 1
 		p.open = p.open[1:]

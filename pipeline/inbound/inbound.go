@@ -28,14 +28,14 @@ type Config struct {
 	FS          vfs.FS        // nil = the disk
 	Window      time.Duration // for how long the same message is recognised
 	AppendLimit time.Duration // a door waits at most so long for the log
-	Workers     int           // messages of one partition handled at once; one key has one worker
+	Workers     int           // messages of one partition handled at once, each of another key
 	Attempts    int           // of a message whose sink fails for an internal reason
 	Recent      int           // messages kept for the first page
 }
 
 // Default keeps the memory in dir.
 func Default(dir string) Config {
-	return Config{Dir: dir, Window: 30 * 24 * time.Hour, AppendLimit: 10 * time.Second, Workers: 8, Attempts: 4, Recent: 50}
+	return Config{Dir: dir, Window: 30 * 24 * time.Hour, AppendLimit: 10 * time.Second, Workers: 64, Attempts: 4, Recent: 50}
 }
 
 // Validate reports what is wrong with c.

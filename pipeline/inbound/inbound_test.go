@@ -149,6 +149,42 @@ func TestOrderAndDuplicates(t *testing.T) {
 	}
 }
 
+// meeting is a sink whose messages wait for each other, but for those of one
+// key, which wait for all.
+type meeting struct {
+	*recorder
+	wg   sync.WaitGroup
+	late string
+}
+
+func (m *meeting) Handle(ctx context.Context, msg *pipeline.Message) error {
+	if msg.Key != m.late {
+		m.wg.Done()
+	}
+	m.wg.Wait()
+	return m.recorder.Handle(ctx, msg)
+}
+
+func TestKeysAreHandledBesideEachOther(t *testing.T) {
+	const others, waiting = 50, 200
+	sink := &meeting{recorder: &recorder{}, late: "his|slow"}
+	sink.wg.Add(others)
+	h := start(t, t.TempDir(), sink)
+	var want []string
+	for i := range waiting { // a key with many messages holds up no other
+		want = append(want, fmt.Sprint("s", i))
+		h.send(message(want[i], "slow", want[i]))
+	}
+	for i := range others {
+		h.send(message(fmt.Sprint("o", i), fmt.Sprint("1000", i), fmt.Sprint("o", i)))
+	}
+	h.until("everything handled", func() bool { return len(sink.seen()) == others+waiting })
+	got := slices.DeleteFunc(sink.seen(), func(s string) bool { return s[0] != 's' })
+	if !slices.Equal(got, want) {
+		t.Errorf("order %v", got)
+	}
+}
+
 func TestRefusedIsKeptRepairedAndReplayed(t *testing.T) {
 	broken := true
 	sink := &recorder{}
