@@ -37,6 +37,8 @@ func benchCmd() *cobra.Command {
 	var seconds float64
 	var full, warehouse bool
 	var visits int
+	var only []string
+	var profile string
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "启动一个临时的数据中心，测量并以 JSON 行打印产品性能数字",
@@ -48,7 +50,7 @@ func benchCmd() *cobra.Command {
 				return err
 			}
 			defer os.RemoveAll(dir)
-			b := &bench{ctx: cmd.Context(), dir: dir, offset: offset, heavy: heavy, span: time.Duration(seconds * float64(time.Second)), out: json.NewEncoder(cmd.OutOrStdout()), errs: cmd.ErrOrStderr(),
+			b := &bench{ctx: cmd.Context(), dir: dir, offset: offset, heavy: heavy, span: time.Duration(seconds * float64(time.Second)), only: only, profile: profile, out: json.NewEncoder(cmd.OutOrStdout()), errs: cmd.ErrOrStderr(),
 				client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute}}
 			if full {
 				b.volume = resources
@@ -61,6 +63,8 @@ func benchCmd() *cobra.Command {
 	}
 	cmd.Flags().IntVar(&offset, "port-offset", 20000, "临时数据中心的端口偏移")
 	cmd.Flags().BoolVar(&heavy, "heavy", false, "也测几分钟的项目：一百万行 CSV、五百万条消息里查找")
+	cmd.Flags().StringSliceVar(&only, "only", nil, "只测这些项目："+benchNames())
+	cmd.Flags().StringVar(&profile, "profile", "", "把数据中心的 CPU 剖析写入此文件（go tool pprof）")
 	cmd.Flags().Float64Var(&seconds, "seconds", 5, "每项测量的秒数")
 	cmd.Flags().BoolVar(&full, "full", false, "另装入大量生成的资源：导入速度、磁盘、计数、规模增长（约十分钟，约 12 GB 磁盘）")
 	cmd.Flags().BoolVar(&warehouse, "warehouse", false, "只测数据仓库：视图、新鲜度、重查询对诊间的影响")
@@ -71,16 +75,18 @@ func benchCmd() *cobra.Command {
 
 // bench drives one hub of its own.
 type bench struct {
-	ctx    context.Context
-	dir    string
-	offset int
-	heavy  bool // also the steps that take minutes
-	span   time.Duration
-	out    *json.Encoder
-	client *http.Client
-	cmd    *exec.Cmd
-	volume int       // resources of the full run; 0 = the short one
-	errs   io.Writer // progress
+	ctx     context.Context
+	dir     string
+	offset  int
+	heavy   bool     // also the steps that take minutes
+	only    []string // names of steps; empty = all
+	profile string   // file of the hub's CPU profile, "" = none
+	span    time.Duration
+	out     *json.Encoder
+	client  *http.Client
+	cmd     *exec.Cmd
+	volume  int       // resources of the full run; 0 = the short one
+	errs    io.Writer // progress
 }
 
 func (b *bench) url(path string) string {
@@ -101,6 +107,9 @@ func (b *bench) start() (time.Duration, error) {
 	}
 	defer log.Close()
 	args := []string{"serve", "--data", filepath.Join(b.dir, "data"), "--port-offset", strconv.Itoa(b.offset)}
+	if b.profile != "" {
+		args, b.profile = append(args, "--profile", b.profile), "" // of the first start only
+	}
 	if b.heavy {
 		file, err := b.heavyConfig()
 		if err != nil {
@@ -145,23 +154,69 @@ func (b *bench) do(method, path, contentType string, body []byte) (int, []byte, 
 	return res.StatusCode, data, err
 }
 
+// benchStep is one step of the short run.
+type benchStep struct {
+	name  string
+	heavy bool // takes minutes: only with --heavy, or when named
+	run   func(*bench) error
+}
+
+func benchSteps() []benchStep {
+	return []benchStep{
+		{"bundles", false, (*bench).bundles}, {"creates", false, (*bench).creates}, {"reads", false, (*bench).reads}, {"huge", false, (*bench).huge},
+		{"documents", false, (*bench).documents}, {"soap", false, (*bench).soap}, {"disk", false, (*bench).disk}, {"grow", false, (*bench).grow},
+		{"idle", false, (*bench).idle}, {"mllp", false, (*bench).mllp}, {"csv", true, (*bench).bigFile}, {"search", true, (*bench).search},
+		{"restart", false, (*bench).restart},
+	}
+}
+
+func benchNames() string {
+	var names []string
+	for _, s := range benchSteps() {
+		names = append(names, s.name)
+	}
+	return strings.Join(names, "、")
+}
+
+// chosen are the steps to run.
+func (b *bench) chosen() (out []benchStep, err error) {
+	left := slices.Clone(b.only)
+	for _, s := range benchSteps() {
+		named := slices.Contains(left, s.name)
+		left = slices.DeleteFunc(left, func(name string) bool { return name == s.name })
+		if named || len(b.only) == 0 && (b.heavy || !s.heavy) {
+			out = append(out, s)
+		}
+	}
+	if len(left) > 0 {
+		return nil, fault.New(fault.Invalid, "--only：没有名为 %s 的项目，可用：%s", left[0], benchNames())
+	}
+	return out, nil
+}
+
 func (b *bench) run() error {
+	steps, err := b.chosen()
+	if err != nil {
+		return err
+	}
+	b.heavy = slices.ContainsFunc(steps, func(s benchStep) bool { return s.heavy })
 	if _, err := b.start(); err != nil {
 		return err
 	}
 	defer func() { b.stop() }()
-	steps := []func() error{b.bundles, b.creates, b.reads, b.huge, b.documents, b.soap, b.disk, b.grow, b.idle, b.mllp}
-	if b.heavy {
-		steps = append(steps, b.bigFile, b.search)
-	}
 	for _, step := range steps {
 		if b.ctx.Err() != nil {
 			return b.ctx.Err()
 		}
-		if err := step(); err != nil {
+		if err := step.run(b); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// restart measures how soon the hub is ready again with its data.
+func (b *bench) restart() error {
 	b.stop()
 	ready, err := b.start()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/pprof"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -32,6 +33,7 @@ func serveCmd() *cobra.Command {
 	var file, data string
 	var offset int
 	var demo bool
+	var profile string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "启动数据中心（没有配置文件时全部内置，只监听本机）",
@@ -50,14 +52,38 @@ func serveCmd() *cobra.Command {
 			if err := cfg.Validate(); err != nil {
 				return err
 			}
-			return serve(cmd.Context(), cfg, demo, cmd.OutOrStdout())
+			end, err := profileTo(profile)
+			if err != nil {
+				return err
+			}
+			return errors.Join(serve(cmd.Context(), cfg, demo, cmd.OutOrStdout()), end())
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "配置文件（YAML，见 configs/hub.yaml）")
 	cmd.Flags().StringVar(&data, "data", Default().Data, "数据目录")
 	cmd.Flags().IntVar(&offset, "port-offset", 0, "所有端口整体平移 N")
 	cmd.Flags().BoolVar(&demo, "demo", false, "首次启动装入演示数据，之后持续产生少量就诊")
+	cmd.Flags().StringVar(&profile, "profile", "", "运行期间的 CPU 剖析，停止时写入此文件（go tool pprof）")
 	return cmd
+}
+
+// profileTo records the process's CPU profile in file until end is called;
+// nothing without a file.
+func profileTo(file string) (end func() error, err error) {
+	if file == "" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "剖析文件 %s 不能写：%w", file, err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return f.Close()
+	}, nil
 }
 
 // logger logs to standard error, as text or JSON.
