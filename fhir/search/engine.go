@@ -78,3 +78,8 @@ func NewEngine(m *definitions.Model, fp *fhirpath.Engine, opts ...Option) *Engin
 func (e *Engine) Keys(dst [][]byte, typ, id string, res fhir.Node) ([][]byte, error) {
 	return e.cat.Keys(dst, typ, id, res)
 }
+
+// TimeKeys appends those keys of a resource that come of its meta.lastUpdated.
+func (e *Engine) TimeKeys(dst [][]byte, typ, id, lastUpdated string) ([][]byte, error) {
+	return e.cat.TimeKeys(dst, typ, id, lastUpdated)
+}

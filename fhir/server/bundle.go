@@ -54,7 +54,7 @@ func (s *Server) batch(ctx context.Context, r *Request, root fhir.Node) (*Reply,
 		nodes = append(nodes, n)
 	}
 	replies := make([]entryReply, len(nodes))
-	s.parallel(len(nodes), func(i int) { replies[i] = s.batchEntry(ctx, r, i, nodes[i]) })
+	parallel(len(nodes), s.cfg.BatchWorkers, func(i int) { replies[i] = s.batchEntry(ctx, r, i, nodes[i]) })
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -67,11 +67,11 @@ func (s *Server) batch(ctx context.Context, r *Request, root fhir.Node) (*Reply,
 	return &Reply{Body: w.End(), Offset: offset}, nil
 }
 
-// parallel runs do(0…n-1) on the workers a batch may use.
-func (s *Server) parallel(n int, do func(int)) {
+// parallel runs do(0…n-1) on so many workers.
+func parallel(n, workers int, do func(int)) {
 	next := make(chan int)
 	var wg sync.WaitGroup
-	for range min(n, s.cfg.BatchWorkers) {
+	for range min(n, workers) {
 		wg.Go(func() {
 			for i := range next {
 				do(i)

@@ -87,7 +87,7 @@ func (s *Server) entries(r *Request, root fhir.Node) ([]entry, error) {
 // returns the first entry's error.
 func (s *Server) checkEntries(ctx context.Context, entries []entry) error {
 	errs := make([]error, len(entries))
-	s.parallel(len(entries), func(i int) {
+	parallel(len(entries), store.Workers(len(entries)), func(i int) {
 		e := &entries[i]
 		if e.method != "POST" && e.method != "PUT" {
 			return

@@ -28,6 +28,9 @@ type Log interface {
 type Indexer interface {
 	// Keys appends every index key of a current resource to dst, each once.
 	Keys(dst [][]byte, typ, id string, res fhir.Node) ([][]byte, error)
+	// TimeKeys appends those of the keys that come of meta.lastUpdated: they are
+	// the same whatever else the resource holds.
+	TimeKeys(dst [][]byte, typ, id, lastUpdated string) ([][]byte, error)
 	// IDs returns the logical ids of the resources of type typ that match
 	// query (a search query without '?'), at most limit.
 	IDs(ctx context.Context, ix search.Index, typ, query string, limit int) ([]string, error)

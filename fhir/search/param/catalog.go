@@ -83,7 +83,7 @@ func (c *Catalog) With(params ...*definitions.SearchParameter) (*Catalog, error)
 				return nil, fault.New(fault.Conflict, "search parameter %s of %s has the key of %s of %s: choose another code",
 					p.Code, typ, other.Code, other.Type)
 			}
-			next.Types[typ] = next.Types[typ].with(p)
+			next.Types[typ] = c.with(next.Types[typ], p)
 		}
 		if !used {
 			return nil, fault.New(fault.Invalid, "search parameter %s: no such resource type: %q", sp.URL, sp.Base)

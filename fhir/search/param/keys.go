@@ -45,6 +45,56 @@ func (c *Catalog) Keys(dst [][]byte, typ, id string, res fhir.Node) ([][]byte, e
 	return x.copy(dst), nil
 }
 
+// TimeKeys appends, as Keys does, the keys that come of meta.lastUpdated: those
+// of a resource that has nothing else. Every resource of the type with that
+// lastUpdated has them.
+func (c *Catalog) TimeKeys(dst [][]byte, typ, id, lastUpdated string) ([][]byte, error) {
+	t := c.Types[typ]
+	if t == nil {
+		return dst, fault.New(fault.NotFound, "unknown resource type %q", typ)
+	}
+	x := c.Reader()
+	defer c.Release(x)
+	if err := x.bare(c, typ, id, lastUpdated); err != nil {
+		return dst, err
+	}
+	for _, p := range t.timed() {
+		if err := x.param(p); err != nil {
+			return dst, err
+		}
+	}
+	return x.copy(dst), nil
+}
+
+// timed lists the parameters that have other keys at another time.
+func (c *Catalog) timed(t *Table) (list []*Param) {
+	x := c.Reader()
+	defer c.Release(x)
+	for _, p := range t.Params {
+		var seen [2][]byte
+		for i, at := range []string{"2001-02-03T04:05:06.789Z", "2012-11-10T19:18:17.654Z"} { // alike in no part
+			if x.bare(c, t.Name, "x", at) == nil && x.param(p) == nil {
+				seen[i] = bytes.Clone(x.buf)
+			}
+		}
+		if !bytes.Equal(seen[0], seen[1]) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// bare makes x read a resource that has nothing but lastUpdated.
+func (x *Reader) bare(c *Catalog, typ, id, lastUpdated string) error {
+	x.json = append(append(append(append(append(x.json[:0], `{"resourceType":"`...), typ...), `","meta":{"lastUpdated":"`...), lastUpdated...), `"}}`...)
+	tree, err := x.parser.Parse(x.json)
+	if err != nil {
+		return err
+	}
+	x.Reset(c, id, tree.Root())
+	return nil
+}
+
 // Reader reads what parameters find in one resource. It may be used for one
 // after the other, by one goroutine at a time.
 type Reader struct {
@@ -55,6 +105,9 @@ type Reader struct {
 	buf   []byte
 	ends  []int
 	nodes []fhir.Node // scratch of param
+
+	parser fhir.Parser // of bare
+	json   []byte
 }
 
 // Reset makes x read the resource res with that id.

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/fhirpath"
@@ -78,6 +79,8 @@ type Table struct {
 	List   *Param   // stands for the list of all resources of the type
 	Params []*Param // by code
 	ByCode map[string]*Param
+
+	timed func() []*Param // those that read meta.lastUpdated
 }
 
 func (c *Catalog) table(typ string, sps []*definitions.SearchParameter) *Table {
@@ -101,14 +104,16 @@ func (c *Catalog) table(typ string, sps []*definitions.SearchParameter) *Table {
 	for i, p := range t.Params {
 		p.Bit = i
 	}
+	t.timed = sync.OnceValue(func() []*Param { return c.timed(t) })
 	return t
 }
 
 // with returns the table with one parameter more.
-func (t *Table) with(p *Param) *Table {
+func (c *Catalog) with(t *Table, p *Param) *Table {
 	next := &Table{Name: t.Name, List: t.List, ByCode: maps.Clone(t.ByCode), Params: append(slices.Clone(t.Params), p)}
 	next.ByCode[p.Code] = p
 	slices.SortFunc(next.Params, func(a, b *Param) int { return strings.Compare(a.Code, b.Code) })
+	next.timed = sync.OnceValue(func() []*Param { return c.timed(next) })
 	return next
 }
 

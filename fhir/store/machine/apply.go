@@ -2,7 +2,9 @@ package machine
 
 import (
 	"context"
+	"runtime"
 	"slices"
+	"time"
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/search"
@@ -18,6 +20,7 @@ type applying struct {
 	p      *prepared
 	offset int64
 	ms     int64
+	time   string // ms as lastUpdated says it
 	st     state
 
 	targets  [][]string // per op: the ids it acts on, after conditions
@@ -25,9 +28,9 @@ type applying struct {
 	resolved map[string]string
 	outcomes []store.Outcome
 
-	index    []posting // changes of the index not yet in the batch, without those of fresh
-	fresh    []bool    // per op, with prepared.order: its keys are all new
-	key, val []byte    // scratch
+	index     []posting       // changes of the index not yet in the batch, without those of prepared.run
+	undrafted map[string]bool // keys of prepared.run to be left out
+	key, val  []byte          // scratch
 }
 
 // guarded remembers the first I/O error of a batch: it must stop the machine,
@@ -55,6 +58,7 @@ func (g *guarded) note(err error) error {
 }
 
 func (g *guarded) Set(k, v []byte) error { return g.note(g.Batch.Set(k, v)) }
+func (g *guarded) SetRun(r *Run) error   { return g.note(g.Batch.SetRun(r)) }
 func (g *guarded) Delete(k []byte) error { return g.note(g.Batch.Delete(k)) }
 
 func (g *guarded) DeleteRange(lo, hi []byte) error { return g.note(g.Batch.DeleteRange(lo, hi)) }
@@ -126,10 +130,7 @@ func (m *Machine) applyOps(st *state, offset, ms int64, p *prepared) (outs []sto
 	open := slices.ContainsFunc(p.ops, func(c content) bool { return c.open })
 	g := &guarded{Batch: m.kv.Begin(open)}
 	defer g.Discard()
-	a := &applying{m: m, b: g, p: p, offset: offset, ms: ms, st: *st, outcomes: make([]store.Outcome, len(p.tx.Ops))}
-	if p.order != nil {
-		a.fresh = make([]bool, len(p.ops))
-	}
+	a := &applying{m: m, b: g, p: p, offset: offset, ms: ms, time: time.UnixMilli(ms).UTC().Format(stamp.Layout), st: *st, outcomes: make([]store.Outcome, len(p.tx.Ops))}
 	err := a.run(open)
 	if g.io != nil {
 		return nil, nil, g.io
@@ -186,8 +187,8 @@ func (a *applying) run(open bool) error {
 	return a.flush()
 }
 
-// correct makes the contents again that were prepared on a wrong guess: another
-// lastUpdated, or an id that a condition found.
+// correct makes the contents again that were prepared on a wrong guess: an id
+// that a condition found, another indexer.
 func (a *applying) correct() error {
 	p := a.p
 	moved := false
@@ -201,26 +202,17 @@ func (a *applying) correct() error {
 		p.links = linksOf(p.tx, p.ids)
 	}
 	indexer := a.m.index.Load()
-	stale := func(c *content) bool { return c.json != nil && c.indexer.number != indexer.number }
-	if moved || slices.ContainsFunc(p.ops, func(c content) bool { return stale(&c) }) {
-		p.order, a.fresh = nil, nil // other keys than were put in order
-	}
-	if !moved && p.ms == a.ms && !slices.ContainsFunc(p.ops, func(c content) bool { return stale(&c) }) {
+	stale := func(c content) bool { return c.json != nil && c.indexer.number != indexer.number }
+	if !moved && !slices.ContainsFunc(p.ops, stale) {
 		return nil
 	}
-	return parallel(len(p.ops), func(i int) error {
+	p.run = nil // other keys than were put in order
+	return parallel(len(p.ops), serialOps, runtime.GOMAXPROCS(0), func(i int) error {
 		op, c := &p.tx.Ops[i], &p.ops[i]
-		switch {
-		case c.json == nil && !moved:
-			return nil
-		case !carries(op):
-			return nil
-		case moved || stale(c):
-			return opFault(p.tx, i, a.m.fill(c, op.Resource, op.Type, p.ids[i], p.links, a.ms, nil))
-		case p.ms == a.ms:
+		if !carries(op) || !moved && !stale(*c) && !c.drafted {
 			return nil
 		}
-		return opFault(p.tx, i, a.m.retime(c, op.Type, p.ids[i], p.ms, a.ms))
+		return opFault(p.tx, i, a.m.fill(c, op.Resource, op.Type, p.ids[i], p.links, nil))
 	})
 }
 
@@ -239,12 +231,12 @@ func (a *applying) close() error {
 			return opFault(p.tx, i, err)
 		}
 	}
-	return parallel(len(p.ops), func(i int) error {
+	return parallel(len(p.ops), serialOps, runtime.GOMAXPROCS(0), func(i int) error {
 		c, op := &p.ops[i], &p.tx.Ops[i]
 		if !c.open {
 			return nil
 		}
-		err := a.m.fill(c, op.Resource, op.Type, p.ids[i], p.links, a.ms,
+		err := a.m.fill(c, op.Resource, op.Type, p.ids[i], p.links,
 			func(typ, query string, _ fhir.Node) (string, error) { return a.resolved[typ+"?"+query], nil })
 		c.open = true // still the mark of the second pass
 		return opFault(p.tx, i, err)

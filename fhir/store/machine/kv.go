@@ -29,6 +29,8 @@ type Batch interface {
 	// Set and Delete copy what they are given.
 	Set(key, value []byte) error
 	Delete(key []byte) error
+	// SetRun sets every key of r to nothing. It keeps r.
+	SetRun(r *Run) error
 	// DeleteRange deletes the keys in [lower, upper), at a cost that does not
 	// grow with their number where the map can.
 	DeleteRange(lower, upper []byte) error

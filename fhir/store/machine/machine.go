@@ -188,7 +188,7 @@ func (m *Machine) prepareJob(j *job, record []byte) {
 		j.prepared = &prepared{tx: &store.Transaction{ID: j.id}, err: err}
 		return
 	}
-	j.prepared = m.prepare(tx, j.ms)
+	j.prepared = m.prepare(tx)
 }
 
 // finish applies a job and answers who waits for it.
@@ -306,7 +306,7 @@ func (m *Machine) submit(tx *store.Transaction) (t *ticket, mine bool, err error
 	if t := m.ticketOf(tx.ID); t != nil {
 		return t, false, nil
 	}
-	p := m.prepare(tx, tx.Time.UnixMilli())
+	p := m.prepare(tx)
 	if p.err != nil {
 		return nil, false, p.err
 	}

@@ -2,7 +2,10 @@ package machine
 
 import (
 	"bytes"
+	"iter"
 	"slices"
+
+	"github.com/qihuang-health/qihuang/fhir/store"
 )
 
 // posting is an index key to be set or deleted.
@@ -11,87 +14,120 @@ type posting struct {
 	delete bool
 }
 
-// manyOps is from how many ops on the keys of a transaction are put in order
-// while it is prepared: nobody else waits then, as all do while it is applied.
-const manyOps = 256
-
-// ordered is a key of an op's content, in the order of all keys of a transaction.
-type ordered struct {
-	key []byte
-	op  int32
+// Run is many keys in ascending order, without values.
+type Run struct {
+	keys []byte // back to back
+	ends []int
 }
 
-// order puts the keys of all contents in order, in pieces side by side.
-func order(ops []content) []ordered {
-	if len(ops) < manyOps {
-		return nil
-	}
-	pieces := make([][]ordered, (len(ops)+manyOps-1)/manyOps)
-	_ = parallel(len(pieces)*serialOps, func(i int) error { // no piece is too small for a goroutine
-		if i%serialOps != 0 {
-			return nil
+// Len is the number of keys.
+func (r *Run) Len() int { return len(r.ends) }
+
+// Size is the number of bytes of all keys.
+func (r *Run) Size() int { return len(r.keys) }
+
+// All yields the keys; they must not be changed.
+func (r *Run) All() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		begin := 0
+		for _, end := range r.ends {
+			if !yield(r.keys[begin:end:end]) {
+				return
+			}
+			begin = end
 		}
-		i /= serialOps
-		var piece []ordered
-		for op := i * manyOps; op < min(len(ops), (i+1)*manyOps); op++ {
-			for _, k := range ops[op].keys {
-				piece = append(piece, ordered{k, int32(op)})
+	}
+}
+
+func (r *Run) add(key []byte) {
+	r.keys = append(append(r.keys, tabIndex), key...)
+	r.ends = append(r.ends, len(r.keys))
+}
+
+// draft takes the index keys of the resources that are new, as far as can be
+// known before apply, from their contents and puts them in order.
+func draft(ops []content) *Run {
+	workers := store.Workers(len(ops))
+	pieces := make([][][]byte, (len(ops)+store.Large-1)/store.Large)
+	_ = parallel(len(pieces), 1, workers, func(i int) error {
+		var piece [][]byte
+		for op := i * store.Large; op < min(len(ops), (i+1)*store.Large); op++ {
+			if c := &ops[op]; c.isNew {
+				piece, c.keys, c.drafted = append(piece, c.keys...), nil, true
 			}
 		}
-		slices.SortFunc(piece, func(a, b ordered) int { return bytes.Compare(a.key, b.key) })
+		slices.SortFunc(piece, bytes.Compare)
 		pieces[i] = piece
 		return nil
 	})
-	for len(pieces) > 1 {
+	for len(pieces) > 2 {
 		half := (len(pieces) + 1) / 2
-		_ = parallel(half*serialOps, func(i int) error {
-			if i%serialOps == 0 && i/serialOps+half < len(pieces) {
-				pieces[i/serialOps] = merge(pieces[i/serialOps], pieces[i/serialOps+half])
+		_ = parallel(half, 1, workers, func(i int) error {
+			if i+half < len(pieces) {
+				merged := make([][]byte, 0, len(pieces[i])+len(pieces[i+half]))
+				merge(pieces[i], pieces[i+half], func(k []byte) { merged = append(merged, k) })
+				pieces[i] = merged
 			}
 			return nil
 		})
 		pieces = pieces[:half]
 	}
-	return pieces[0]
+	pieces = append(pieces, nil)
+	size, n := 0, 0
+	for _, piece := range pieces {
+		for _, k := range piece {
+			size += 1 + len(k)
+		}
+		n += len(piece)
+	}
+	r := &Run{keys: make([]byte, 0, size), ends: make([]int, 0, n)}
+	merge(pieces[0], pieces[1], r.add)
+	return r
 }
 
-func merge(a, b []ordered) []ordered {
-	out := make([]ordered, 0, len(a)+len(b))
+func merge(a, b [][]byte, add func(key []byte)) {
 	for len(a) > 0 && len(b) > 0 {
-		if bytes.Compare(a[0].key, b[0].key) <= 0 {
-			out, a = append(out, a[0]), a[1:]
+		if bytes.Compare(a[0], b[0]) <= 0 {
+			add(a[0])
+			a = a[1:]
 		} else {
-			out, b = append(out, b[0]), b[1:]
+			add(b[0])
+			b = b[1:]
 		}
 	}
-	return append(append(out, a...), b...)
+	for _, k := range a {
+		add(k)
+	}
+	for _, k := range b {
+		add(k)
+	}
 }
 
 // flush writes the collected index changes in key order: a batch in order goes
 // into the memtable at a fraction of the cost.
 func (a *applying) flush() error {
 	slices.SortFunc(a.index, func(x, y posting) int { return bytes.Compare(x.key, y.key) })
-	rest := a.index
-	for _, o := range a.p.order {
-		if !a.fresh[o.op] || a.p.ops[o.op].lacks(o.key) {
-			continue
-		}
-		for len(rest) > 0 && bytes.Compare(rest[0].key, o.key) < 0 {
-			if err := a.post(rest[0]); err != nil {
-				return err
-			}
-			rest = rest[1:]
-		}
-		if err := a.post(posting{key: o.key}); err != nil {
-			return err
-		}
-	}
-	for _, p := range rest {
+	for _, p := range a.index {
 		if err := a.post(p); err != nil {
 			return err
 		}
 	}
-	a.index, a.p.order = a.index[:0], nil
+	a.index = a.index[:0]
+	run := a.p.run
+	a.p.run = nil
+	switch {
+	case run == nil:
+		return nil
+	case len(a.undrafted) == 0:
+		return a.b.SetRun(run)
+	}
+	for k := range run.All() {
+		if !a.undrafted[string(k[1:])] {
+			if err := a.b.Set(k, nil); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -103,12 +139,17 @@ func (a *applying) post(p posting) error {
 	return a.b.Set(a.key, nil)
 }
 
-// lacks reports whether a key was the content's before it was moved to another time.
-func (c *content) lacks(key []byte) bool {
-	for _, k := range c.gone {
-		if bytes.Equal(k, key) {
-			return true
-		}
+// undraft makes a content again whose keys lie in the run, and leaves them out
+// there: its resource is not new after all.
+func (a *applying) undraft(op *store.Op, c *content, id string) error {
+	if err := a.m.fill(c, op.Resource, op.Type, id, a.p.links, nil); err != nil {
+		return err
 	}
-	return false
+	if a.undrafted == nil {
+		a.undrafted = map[string]bool{}
+	}
+	for _, k := range c.keys {
+		a.undrafted[string(k)] = true
+	}
+	return nil
 }

@@ -5,9 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
-	"runtime"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -24,31 +21,34 @@ import (
 // found nothing. Apply corrects what turns out otherwise.
 type prepared struct {
 	tx    *store.Transaction
-	ms    int64 // lastUpdated it was prepared for
 	ids   []string
 	links stamp.Links
 	ops   []content
-	order []ordered // the keys of all ops, of a transaction of many; else nil
-	err   error     // the transaction is refused whatever the state is
+	run   *Run  // the keys of new resources, of a large transaction; else nil
+	err   error // the transaction is refused whatever the state is
 }
 
 // content is the future current JSON of one op.
 type content struct {
-	json     []byte // stamped as version 1
+	json     []byte // stamped as version 1 of the time never
 	verAt    int    // where the version's digits stand in json
 	verLen   int
-	updAt    int // where lastUpdated's text stands
-	keys     [][]byte
-	gone     [][]byte  // keys it had before it was moved to another time
-	added    int       // then those from here on in keys are of that time
+	updAt    int       // where lastUpdated's text stands
+	keys     [][]byte  // but for those of lastUpdated
 	indexer  *indexing // what made keys
+	isNew    bool      // nothing stood in its place when it was prepared
+	drafted  bool      // keys are in prepared.run
+	prior    *prior    // what stood in its place; nil = not looked at
 	open     bool      // has conditional references, only the state can finish it
 	sourceNS int64     // IfNewer in ns, 0 = none
 }
 
+// never is the lastUpdated of contents until apply knows it.
+const never = "1970-01-01T00:00:00.000Z"
+
 // prepare never fails on its own; a refusal is in prepared.err.
-func (m *Machine) prepare(tx *store.Transaction, ms int64) *prepared {
-	p := &prepared{tx: tx, ms: ms, ids: make([]string, len(tx.Ops)), ops: make([]content, len(tx.Ops))}
+func (m *Machine) prepare(tx *store.Transaction) *prepared {
+	p := &prepared{tx: tx, ids: make([]string, len(tx.Ops)), ops: make([]content, len(tx.Ops))}
 	if p.err = checkShape(tx); p.err != nil {
 		return p
 	}
@@ -60,7 +60,8 @@ func (m *Machine) prepare(tx *store.Transaction, ms int64) *prepared {
 		}
 	}
 	p.links = linksOf(tx, p.ids)
-	p.err = parallel(len(tx.Ops), func(i int) error {
+	large := len(tx.Ops) >= store.Large
+	p.err = parallel(len(tx.Ops), serialOps, store.Workers(len(tx.Ops)), func(i int) error {
 		op := &tx.Ops[i]
 		if op.IfNewer != "" {
 			at, err := time.Parse(time.RFC3339, op.IfNewer)
@@ -72,12 +73,48 @@ func (m *Machine) prepare(tx *store.Transaction, ms int64) *prepared {
 		if !carries(op) {
 			return nil
 		}
-		return opFault(tx, i, m.fill(&p.ops[i], op.Resource, op.Type, p.ids[i], p.links, ms, nil))
+		if err := m.fill(&p.ops[i], op.Resource, op.Type, p.ids[i], p.links, nil); err != nil || !large {
+			return opFault(tx, i, err)
+		}
+		m.foresee(&p.ops[i], op, p.ids[i])
+		return nil
 	})
-	if p.err == nil {
-		p.order = order(p.ops)
+	if p.err == nil && large {
+		p.run = draft(p.ops)
 	}
 	return p
+}
+
+// prior is a version that a large transaction will probably supersede.
+type prior struct {
+	version int64
+	keys    [][]byte
+}
+
+// foresee looks at what a resource will probably take the place of, so that
+// apply, where all others wait, need not take it apart. Apply looks whether it
+// came true; failing to read is left to it too.
+func (m *Machine) foresee(c *content, op *store.Op, id string) {
+	if op.Condition != "" || op.IfNoneExist != "" || c.open {
+		return
+	}
+	if op.Method == store.Create { // of an id that the submitter drew
+		c.isNew = true
+		return
+	}
+	val, ok, err := m.kv.Get(nil, currentKey(nil, op.Type, id))
+	if err != nil {
+		return
+	}
+	if !ok {
+		c.isNew = true
+		return
+	}
+	if w, err := decodeRow(val); err == nil && !w.deleted() {
+		if keys, err := c.indexer.oldKeys(op.Type, id, w.json); err == nil {
+			c.prior = &prior{w.version, keys}
+		}
+	}
 }
 
 // carries reports whether an op brings a whole resource.
@@ -85,7 +122,7 @@ func carries(op *store.Op) bool { return op.Method == store.Create || op.Method 
 
 // fill makes the final JSON and index keys of resource src. With resolve nil,
 // a resource with conditional references is left open.
-func (m *Machine) fill(c *content, src []byte, typ, id string, l stamp.Links, ms int64, resolve func(typ, query string, at fhir.Node) (string, error)) (err error) {
+func (m *Machine) fill(c *content, src []byte, typ, id string, l stamp.Links, resolve func(typ, query string, at fhir.Node) (string, error)) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fault.New(fault.Internal, "index %s: %v", typ, r)
@@ -103,10 +140,11 @@ func (m *Machine) fill(c *content, src []byte, typ, id string, l stamp.Links, ms
 		return fault.New(fault.Invalid, "resource is a %.40s, not a %s", rt, typ)
 	}
 	edits, open, err := stamp.Relink(root, l, resolve)
+	c.isNew, c.drafted, c.prior = false, false, nil
 	if c.open = open; err != nil || open {
 		return err
 	}
-	stamps, err := stamp.Edits(root, id, 1, time.UnixMilli(ms).UTC().Format(stamp.Layout))
+	stamps, err := stamp.Edits(root, id, 1, never)
 	if err != nil {
 		return err
 	}
@@ -117,54 +155,12 @@ func (m *Machine) fill(c *content, src []byte, typ, id string, l stamp.Links, ms
 	ver, upd := stamp.At(tree.Root())
 	c.verAt, c.verLen, c.updAt = ver.Offset()+1, len(ver.Raw())-2, upd.Offset()+1
 	c.indexer = m.index.Load()
-	c.keys, err = c.indexer.keys(nil, typ, id, tree.Root())
-	c.added, c.gone = len(c.keys), nil
+	c.keys, err = c.indexer.timeless(typ, id, tree.Root())
 	return err
 }
 
-// retime moves a content from one lastUpdated to another without extracting
-// everything again: the keys that depend on it are those in which two bare
-// resources with the two times differ.
-func (m *Machine) retime(c *content, typ, id string, from, to int64) error {
-	bare := func(ms int64) ([][]byte, error) {
-		src := fmt.Sprintf(`{"resourceType":%q,"id":%q,"meta":{"versionId":"1","lastUpdated":%q}}`,
-			typ, id, time.UnixMilli(ms).UTC().Format(stamp.Layout))
-		tree, err := fhir.Parse([]byte(src))
-		if err != nil {
-			return nil, err
-		}
-		return c.indexer.keys(nil, typ, id, tree.Root())
-	}
-	old, err := bare(from)
-	if err != nil {
-		return err
-	}
-	fresh, err := bare(to)
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(old, bytes.Compare)
-	slices.SortFunc(fresh, bytes.Compare)
-	in := func(set [][]byte, k []byte) bool {
-		_, ok := slices.BinarySearchFunc(set, k, bytes.Compare)
-		return ok
-	}
-	c.keys = slices.DeleteFunc(c.keys, func(k []byte) bool {
-		if !in(old, k) || in(fresh, k) {
-			return false
-		}
-		c.gone = append(c.gone, k)
-		return true
-	})
-	c.added = len(c.keys)
-	for _, k := range fresh {
-		if !in(old, k) {
-			c.keys = append(c.keys, k)
-		}
-	}
-	copy(c.json[c.updAt:], time.UnixMilli(to).UTC().Format(stamp.Layout))
-	return nil
-}
+// stamp gives the content its lastUpdated, written as stamp.Layout says.
+func (c *content) stamp(lastUpdated string) { copy(c.json[c.updAt:], lastUpdated) }
 
 // versioned returns the JSON with its version number.
 func (c *content) versioned(version int64) []byte {
@@ -292,11 +288,12 @@ func opFault(tx *store.Transaction, i int, err error) error {
 
 const serialOps = 8 // fewer are not worth a goroutine
 
-// parallel calls fn(0..n-1) on all processors and returns the error of the
-// lowest index that failed, so that the answer does not depend on timing.
-func parallel(n int, fn func(i int) error) error {
-	workers := min(runtime.GOMAXPROCS(0), n/serialOps+1)
-	if workers == 1 {
+// parallel calls fn(0..n-1) from at most so many workers, each with grain calls
+// or more to do, and returns the error of the lowest index that failed, so that
+// the answer does not depend on timing.
+func parallel(n, grain, workers int, fn func(i int) error) error {
+	workers = min(workers, n/grain+1)
+	if workers <= 1 {
 		for i := range n {
 			if err := fn(i); err != nil {
 				return err

@@ -3,6 +3,7 @@ package machine
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
@@ -28,6 +29,28 @@ func (x *indexing) keys(dst [][]byte, typ, id string, root fhir.Node) ([][]byte,
 		return dst, err
 	}
 	return x.next.Keys(dst, typ, id, root)
+}
+
+// timeless are the keys of a resource that was last updated never, without
+// those that say so.
+func (x *indexing) timeless(typ, id string, root fhir.Node) ([][]byte, error) {
+	keys, err := x.keys(nil, typ, id, root)
+	if err != nil {
+		return nil, err
+	}
+	timed, err := x.timeKeys(nil, typ, id, never)
+	return slices.DeleteFunc(keys, func(k []byte) bool {
+		return slices.ContainsFunc(timed, func(t []byte) bool { return bytes.Equal(k, t) })
+	}), err
+}
+
+// timeKeys appends the keys that a resource has of its lastUpdated.
+func (x *indexing) timeKeys(dst [][]byte, typ, id, lastUpdated string) ([][]byte, error) {
+	dst, err := x.now.TimeKeys(dst, typ, id, lastUpdated)
+	if err != nil || x.next == nil {
+		return dst, err
+	}
+	return x.next.TimeKeys(dst, typ, id, lastUpdated)
 }
 
 // oldKeys returns every key that a resource may have in the index.

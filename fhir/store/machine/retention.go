@@ -138,7 +138,7 @@ func (a *applying) purge(op *store.Op, c *content, id string, cur *row) (store.O
 	last := cur.version - 1
 	if !cur.deleted() {
 		var err error
-		if out, err = a.store(op.Type, id, cur, a.next(cur, store.Delete, c), nil, 204); err != nil {
+		if out, err = a.store(op.Type, id, cur, a.next(cur, store.Delete, c), c, 204); err != nil {
 			return out, err
 		}
 		if err := a.erase(op.Type, id, cur); err != nil {

@@ -87,6 +87,11 @@ func refuse(kind fault.Kind, code, key, zh, en string) error {
 
 func (a *applying) put(i int, id string, cur *row) (store.Outcome, error) {
 	op, c := &a.p.tx.Ops[i], &a.p.ops[i]
+	if cur != nil && c.drafted {
+		if err := a.undraft(op, c, id); err != nil {
+			return store.Outcome{}, err
+		}
+	}
 	if cur != nil && c.sourceNS != 0 && c.sourceNS < cur.sourceNS {
 		return store.Outcome{Status: 200, Version: cur.toVersion(op.Type, id)}, nil
 	}
@@ -101,15 +106,12 @@ func (a *applying) put(i int, id string, cur *row) (store.Outcome, error) {
 	}
 	next := a.next(cur, op.Method, c)
 	next.created = cur == nil || cur.deleted()
-	next.json = c.versioned(next.version)
-	status, keys := 200, c.keys
+	next.json = a.final(c, next.version)
+	status := 200
 	if next.created {
 		status = 201
-		if a.p.order != nil { // they are in order already, but for those of another time
-			a.fresh[i], keys = true, c.keys[c.added:]
-		}
 	}
-	return a.store(op.Type, id, cur, next, keys, status)
+	return a.store(op.Type, id, cur, next, c, status)
 }
 
 func (a *applying) patch(op *store.Op, c *content, id string, cur *row) (store.Outcome, error) {
@@ -123,7 +125,7 @@ func (a *applying) patch(op *store.Op, c *content, id string, cur *row) (store.O
 	if err != nil {
 		return store.Outcome{}, err
 	}
-	if err := a.m.fill(c, patched, op.Type, id, a.p.links, a.ms, a.reference); err != nil {
+	if err := a.m.fill(c, patched, op.Type, id, a.p.links, a.reference); err != nil {
 		return store.Outcome{}, err
 	}
 	if op.SkipSame {
@@ -132,8 +134,8 @@ func (a *applying) patch(op *store.Op, c *content, id string, cur *row) (store.O
 		}
 	}
 	next := a.next(cur, store.Update, c)
-	next.json = c.versioned(next.version)
-	return a.store(op.Type, id, cur, next, c.keys, 200)
+	next.json = a.final(c, next.version)
+	return a.store(op.Type, id, cur, next, c, 200)
 }
 
 func (a *applying) delete(op *store.Op, c *content, id string, cur *row) (store.Outcome, error) {
@@ -146,7 +148,13 @@ func (a *applying) delete(op *store.Op, c *content, id string, cur *row) (store.
 	if c.sourceNS != 0 && c.sourceNS < cur.sourceNS {
 		return store.Outcome{Status: 200, Version: cur.toVersion(op.Type, id)}, nil
 	}
-	return a.store(op.Type, id, cur, a.next(cur, store.Delete, c), nil, 204)
+	return a.store(op.Type, id, cur, a.next(cur, store.Delete, c), c, 204)
+}
+
+// final is the JSON of a content as it is stored.
+func (a *applying) final(c *content, version int64) []byte {
+	c.stamp(a.time)
+	return c.versioned(version)
 }
 
 // next is the header of the version after cur.
@@ -159,11 +167,12 @@ func (a *applying) next(cur *row, method store.Method, c *content) *row {
 	return w
 }
 
-// store writes next in place of cur: current row, history, change, index.
-func (a *applying) store(typ, id string, cur, next *row, keys [][]byte, status int) (store.Outcome, error) {
+// store writes next, which c is the content of, in place of cur: current row,
+// history, change, index.
+func (a *applying) store(typ, id string, cur, next *row, c *content, status int) (store.Outcome, error) {
 	a.st.seq++
 	next.seq = a.st.seq
-	if err := a.reindex(typ, id, cur, keys); err != nil {
+	if err := a.reindex(typ, id, cur, next, c); err != nil {
 		return store.Outcome{}, err
 	}
 	if cur != nil {
@@ -187,19 +196,27 @@ func (a *applying) store(typ, id string, cur, next *row, keys [][]byte, status i
 	return store.Outcome{Status: status, Changed: true, Version: next.toVersion(typ, id)}, nil
 }
 
-// reindex collects the difference between the keys of cur and the new ones.
-func (a *applying) reindex(typ, id string, cur *row, keys [][]byte) error {
-	var old [][]byte
+// reindex collects the difference between the keys of cur and those of next,
+// whose content is c.
+func (a *applying) reindex(typ, id string, cur, next *row, c *content) (err error) {
+	indexer := a.m.index.Load()
+	var old, keys [][]byte
 	if cur != nil && !cur.deleted() {
-		var err error
-		if old, err = a.m.index.Load().oldKeys(typ, id, cur.json); err != nil {
+		if p := c.prior; p != nil && p.version == cur.version {
+			old = p.keys
+		} else if old, err = indexer.oldKeys(typ, id, cur.json); err != nil {
+			return err
+		}
+	}
+	if !next.deleted() {
+		if keys, err = indexer.timeKeys(c.keys, typ, id, a.time); err != nil {
 			return err
 		}
 	}
 	slices.SortFunc(old, bytes.Compare)
 	slices.SortFunc(keys, bytes.Compare)
 	old, keys = slices.CompactFunc(old, bytes.Equal), slices.CompactFunc(keys, bytes.Equal)
-	if a.m.index.Load().before != nil { // what both have may not be written yet
+	if indexer.before != nil { // what both have may not be written yet
 		for _, k := range keys {
 			a.index = append(a.index, posting{k, false})
 		}

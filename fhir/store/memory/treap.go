@@ -156,6 +156,16 @@ func (b *batch) Delete(key []byte) error {
 	return nil
 }
 
+// SetRun implements machine.Batch.
+func (b *batch) SetRun(r *machine.Run) error {
+	for key := range r.All() {
+		if err := b.Set(key, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // DeleteRange implements machine.Batch.
 func (b *batch) DeleteRange(lower, upper []byte) error {
 	lo, rest := split(b.root, lower)

@@ -53,6 +53,7 @@ type batch struct {
 	*pebble.Batch
 	db    *pebble.DB
 	reads pebble.Reader
+	run   *machine.Run // of a batch that is not read from: put in its place by Commit
 
 	// points answers Before from the second key on. New resources are not
 	// there, and an iterator finds that out from the filters of every level,
@@ -101,6 +102,9 @@ func (b *batch) DeleteRange(lower, upper []byte) error { return b.Batch.DeleteRa
 
 func (b *batch) Commit() error {
 	if err := b.closePoints(); err != nil {
+		return err
+	}
+	if err := b.order(); err != nil {
 		return err
 	}
 	err := b.Batch.Commit(pebble.NoSync)

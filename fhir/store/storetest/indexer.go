@@ -52,7 +52,7 @@ func (x Indexer) Keys(dst [][]byte, typ, id string, res fhir.Node) ([][]byte, er
 		add("type", typ, id)
 	}
 	if at := res.Path("meta", "lastUpdated").Str(); at != "" {
-		add("updated", typ, at, id)
+		dst, _ = x.TimeKeys(dst, typ, id, at)
 	}
 	seen := map[string]bool{}
 	for n := range res.Get("identifier").Each() {
@@ -70,6 +70,11 @@ func (x Indexer) Keys(dst [][]byte, typ, id string, res fhir.Node) ([][]byte, er
 		return dst, fault.New(fault.Invalid, "broken resource")
 	}
 	return dst, nil
+}
+
+// TimeKeys implements store.Indexer.
+func (Indexer) TimeKeys(dst [][]byte, typ, id, lastUpdated string) ([][]byte, error) {
+	return append(dst, []byte(strings.Join([]string{"updated", typ, lastUpdated, id}, "\x00"))), nil
 }
 
 // IDs implements store.Indexer.
