@@ -62,7 +62,7 @@ func (m *month) look(ctx context.Context) error {
 		}
 		all = account{all.count + h.Settled.Hall, all.total + h.total, all.paid + h.paid}
 	}
-	settled, err := m.sums(ctx, "SELECT 'all', toString(count()), toString(sum(toDecimal128(total, 2))), toString(sum(toDecimal128(benefit, 2))) FROM qihuang.settlement FINAL WHERE status = 'active'")
+	settled, err := m.sums(ctx, "SELECT 'all', toString(count()), toString(ifNull(sum(toDecimal128(total, 2)), 0)), toString(ifNull(sum(toDecimal128(benefit, 2)), 0)) FROM qihuang.settlement FINAL WHERE status = 'active'")
 	if err == nil && settled["all"] != all {
 		m.report.Problems = append(m.report.Problems, fmt.Sprintf("数据仓库的结算：%v，应为 %v", settled["all"], all))
 	}

@@ -13,7 +13,8 @@ import (
 )
 
 // mllpSystem sends HL7 v2: ADT^A04 when the patient comes, RDE^O11 for each
-// herbal prescription, ADT^A03 at the end. One connection for each hall.
+// herbal prescription, DFT^P03 for the bill, ADT^A03 at the end. One connection
+// for each hall.
 type mllpSystem struct {
 	*month
 	mu     sync.Mutex
@@ -32,14 +33,37 @@ func (s *mllpSystem) visit(ctx context.Context, h int, v *visit, at time.Time) e
 		}
 		messages = append(messages, s.message(v, "RDE^O11^RDE_O11", at, segments...))
 	}
-	messages = append(messages, s.message(v, "ADT^A03^ADT_A03", at, "EVN||"+stamp(at.Add(time.Hour))))
+	r := s.county.source('l', h, int(at.Unix()))
+	messages = append(messages, s.message(v, "DFT^P03^DFT_P03", at, s.bill(v, at, r.Float64() < 4*s.cfg.Faults)...),
+		s.message(v, "ADT^A03^ADT_A03", at, "EVN||"+stamp(at.Add(time.Hour))))
+	cut := -1
+	if r.Float64() < s.cfg.Faults {
+		cut = r.IntN(len(messages))
+	}
 	for i, m := range messages {
-		cut := i == 0 && s.county.source('l', h, int(at.Unix())).Float64() < s.cfg.Faults
-		if err := s.insist(ctx, h, m, cut); err != nil {
+		if err := s.insist(ctx, h, m, i == cut); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// bill is the visit's charges as FT1 segments: every line a charge, then what was
+// paid, which is none. With slip the clerk has charged the first line twice and
+// taken the second back.
+func (s *mllpSystem) bill(v *visit, at time.Time, slip bool) (segments []string) {
+	add := func(no, kind string, c line, amount yuan) {
+		segments = append(segments, fmt.Sprintf("FT1|%d|%s||%s|%s|%s|%s^%s|||%d|%s&CNY", len(segments)+1, no, stamp(at), stamp(at), kind, escapeV2(c.Category), escapeV2(c.Name), c.Quantity, amount))
+	}
+	for _, c := range v.Charges {
+		add(c.No, "CG", c, c.Amount)
+	}
+	if first := v.Charges[0]; slip {
+		add(first.No+"X", "CG", first, first.Amount)
+		add(first.No+"Y", "CD", first, first.Amount)
+	}
+	add("P"+v.VisitNo, "PY", line{Name: "现金", Category: "XJ", Quantity: 1}, total(v))
+	return segments
 }
 
 func stamp(t time.Time) string { return t.Format("20060102150405") }

@@ -42,7 +42,7 @@ type Hall struct {
 	Repeated     int     `json:"repeated"`     // sent again on purpose or for want of an answer
 	Refused      int     `json:"refused"`      // planted errors, all told so
 	Visits       Both    `json:"visits"`
-	Charges      Amounts `json:"charges"`  // yuan; halls on MLLP send no bills
+	Charges      Amounts `json:"charges"`  // yuan
 	Settled      Counts  `json:"settled"`  // that stand
 	Total        Amounts `json:"total"`    // of those, yuan
 	Paid         Amounts `json:"paid"`     // by the scheme
@@ -215,11 +215,7 @@ func (m *month) tell(ctx context.Context, hall *Hall, sys system, h int, v *visi
 	}
 	hall.Acknowledged++
 	hall.Visits.Hall++
-	if sys.name() != "mllp" {
-		for _, c := range v.Charges {
-			hall.charges += c.Amount
-		}
-	}
+	hall.charges += total(v)
 	return nil
 }
 
