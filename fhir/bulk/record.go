@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/fhir/jobs"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -95,7 +96,7 @@ func Resume(ctx context.Context, s *server.Server, files Files, open Opener) err
 
 // goOn starts an unfinished export again.
 func goOn(s *server.Server, files Files, id string, rec *record) error {
-	r := &server.Request{Target: server.Target{Type: rec.Type, ID: rec.ID}, Query: rec.Query, Body: rec.Body, Base: rec.Base, Actor: rec.Actor, MinOffset: rec.Offset}
+	r := &server.Request{Target: rest.Target{Type: rec.Type, ID: rec.ID}, Query: rec.Query, Body: rec.Body, Base: rec.Base, Actor: rec.Actor, MinOffset: rec.Offset}
 	req, err := readExport(s, r)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"mime"
 
 	"github.com/qihuang-health/qihuang/fhir/graphql"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/fhir/store"
@@ -38,7 +39,7 @@ func graphQL(g *graphql.Service) server.Operation {
 
 func graphQLRequest(r *server.Request) (graphql.Request, error) {
 	req := graphql.Request{Query: r.Param("query"), Operation: r.Param("operationName")}
-	if r.Shape == server.InstanceOperation {
+	if r.Shape == rest.InstanceOperation {
 		req.Type, req.ID = r.Type, r.Target.ID
 	}
 	variables := []byte(r.Param("variables"))

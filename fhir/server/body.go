@@ -15,6 +15,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -93,7 +94,7 @@ func (s *Server) readAll(r *http.Request, mem *budget) ([]byte, error) {
 		defer z.Close()
 		src = z
 	default:
-		return nil, unsupportedMedia("Content-Encoding: "+enc, mimeJSON)
+		return nil, unsupportedMedia("Content-Encoding: "+enc, rest.JSON)
 	}
 	buf := make([]byte, 0, min(max(r.ContentLength, 0), small)+512) // no more on a client's word
 	for {
@@ -136,28 +137,28 @@ func mediaType(header string, body []byte) (string, error) {
 			case ' ', '\t', '\r', '\n', 0xEF, 0xBB, 0xBF:
 				continue
 			case '{', '[':
-				return mimeJSON, nil
+				return rest.JSON, nil
 			case '<':
-				return mimeXML, nil
+				return rest.XML, nil
 			}
 			break
 		}
 		return "", nil
 	}
-	if header == mimeJSON {
-		return mimeJSON, nil
+	if header == rest.JSON {
+		return rest.JSON, nil
 	}
 	t, params, err := mime.ParseMediaType(header)
 	if err != nil {
-		return "", unsupportedMedia(header, mimeJSON)
+		return "", unsupportedMedia(header, rest.JSON)
 	}
-	if v, ok := params["fhirversion"]; ok && !ourVersion(v) {
-		return "", unsupportedMedia(header, mimeJSON+"; fhirVersion=4.0")
+	if v, ok := params["fhirversion"]; ok && !rest.IsR4(v) {
+		return "", unsupportedMedia(header, rest.JSON+"; fhirVersion=4.0")
 	}
 	switch strings.ToLower(params["charset"]) {
 	case "", "utf-8", "utf8", "us-ascii":
 	default:
-		return "", unsupportedMedia(header, mimeJSON)
+		return "", unsupportedMedia(header, rest.JSON)
 	}
 	return t, nil
 }
@@ -165,25 +166,25 @@ func mediaType(header string, body []byte) (string, error) {
 // decode turns XML into JSON, wraps native content sent to Binary, and refuses
 // media types no interaction takes.
 func (s *Server) decode(req *Request) (err error) {
-	switch kind := mediaKind(req.MediaType); {
-	case kind == 'j', req.MediaType == mimePatch, req.MediaType == mimeXPatch && req.Method == http.MethodPatch, req.MediaType == mimeLines && req.Shape == SystemOperation, req.MediaType == mimeForm && takesForm(req):
+	switch kind := rest.KindOf(req.MediaType); {
+	case kind == rest.KindJSON, req.MediaType == rest.JSONPatch, req.MediaType == rest.XMLPatch && req.Method == http.MethodPatch, req.MediaType == rest.Lines && req.Shape == rest.SystemOperation, req.MediaType == rest.Form && takesForm(req):
 		return nil
-	case kind == 'x' && s.parts.XML != nil: // of a PATCH the Parameters of a FHIRPath Patch
+	case kind == rest.KindXML && s.parts.XML != nil: // of a PATCH the Parameters of a FHIRPath Patch
 		req.Body, err = s.parts.XML.ToJSON(req.Body)
 		return err
-	case kind == 0 && req.MediaType != "" && req.Type == "Binary" && (req.Shape == TypeLevel || req.Shape == Instance):
+	case kind == rest.NoKind && req.MediaType != "" && req.Type == "Binary" && (req.Shape == rest.TypeLevel || req.Shape == rest.Instance):
 		req.Body = wrapBinary(req)
 		return nil
 	}
 	if req.Method == http.MethodPatch {
-		return unsupportedMedia(req.MediaType, mimePatch+", "+mimeXPatch+", "+mimeJSON)
+		return unsupportedMedia(req.MediaType, rest.JSONPatch+", "+rest.XMLPatch+", "+rest.JSON)
 	}
-	return unsupportedMedia(req.MediaType, mimeJSON)
+	return unsupportedMedia(req.MediaType, rest.JSON)
 }
 
 func takesForm(r *Request) bool {
 	switch r.Shape {
-	case TypeSearch, SystemSearch, CompartmentSearch, TypeOperation, SystemOperation, InstanceOperation:
+	case rest.TypeSearch, rest.SystemSearch, rest.CompartmentSearch, rest.TypeOperation, rest.SystemOperation, rest.InstanceOperation:
 		return true
 	}
 	return false
@@ -192,7 +193,7 @@ func takesForm(r *Request) bool {
 // wrapBinary makes a Binary of native content (binary.html#rest).
 func wrapBinary(r *Request) []byte {
 	b := append([]byte(nil), `{"resourceType":"Binary",`...)
-	if r.Shape == Instance {
+	if r.Shape == rest.Instance {
 		b = append(fhir.AppendString(append(b, `"id":`...), r.Target.ID), ',')
 	}
 	b = fhir.AppendString(append(b, `"contentType":`...), r.MediaType)
@@ -204,5 +205,5 @@ func wrapBinary(r *Request) []byte {
 // unsupportedMedia refuses a media type and names the one to use.
 func unsupportedMedia(what, want string) error {
 	return fault.New(fault.Unsupported, "unsupported media type").With(fault.Issue{Severity: "error", Code: "not-supported", Key: outcome.KeyMediaType,
-		Text: "不支持的内容类型：" + clip(what), TextEN: "unsupported media type: " + clip(what), Hint: "Content-Type: " + want})
+		Text: "不支持的内容类型：" + rest.Clip(what), TextEN: "unsupported media type: " + rest.Clip(what), Hint: "Content-Type: " + want})
 }

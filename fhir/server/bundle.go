@@ -9,6 +9,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -28,8 +29,8 @@ func (s *Server) bundle(ctx context.Context, r *Request) (*Reply, error) {
 	root := tree.Root()
 	if t := root.ResourceType(); t != "Bundle" {
 		return nil, fault.New(fault.Invalid, "not a bundle").With(fault.Issue{Severity: "error", Code: "invalid", Key: "bundle-type",
-			Expression: "resourceType", Text: "此地址只接受 Bundle，实为 " + clip(t), TextEN: "this address takes a Bundle, got " + clip(t),
-			Hint: "POST " + r.Base + "/" + clip(t)})
+			Expression: "resourceType", Text: "此地址只接受 Bundle，实为 " + rest.Clip(t), TextEN: "this address takes a Bundle, got " + rest.Clip(t),
+			Hint: "POST " + r.Base + "/" + rest.Clip(t)})
 	}
 	if e := root.Get("entry"); e.Exists() && e.Kind() != fhir.Array {
 		return nil, fault.New(fault.Invalid, "entry is not an array").With(fault.Issue{Severity: "error", Code: "structure", Key: "bundle-entry",
@@ -117,7 +118,7 @@ func (s *Server) runEntry(ctx context.Context, r *Request, e *entry) entryReply 
 		}
 		out.body = buf
 	}
-	if e.method != http.MethodGet && e.method != http.MethodPost && r.Prefer.Return == "" || e.method == http.MethodPost && e.target.Shape == TypeLevel && r.Prefer.Return == "" {
+	if e.method != http.MethodGet && e.method != http.MethodPost && r.Prefer.Return == "" || e.method == http.MethodPost && e.target.Shape == rest.TypeLevel && r.Prefer.Return == "" {
 		out.body = nil // writes answer without the resource unless it was asked for
 	}
 	return out
@@ -166,11 +167,11 @@ func (e *entryReply) write(w *bundle.Writer, r *Request) {
 func unwrapPatch(res fhir.Node) ([]byte, string) {
 	body, err := base64.StdEncoding.DecodeString(res.Get("data").Str())
 	if err != nil {
-		return nil, mimePatch
+		return nil, rest.JSONPatch
 	}
 	media := res.Get("contentType").Str()
 	if media == "" {
-		media = mimePatch
+		media = rest.JSONPatch
 	}
 	return body, media
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -30,7 +31,7 @@ func (s *Server) capabilities(ctx context.Context, r *Request) (*Reply, error) {
 		}
 		return nil, notOffered("mode=terminology")
 	default:
-		return nil, badParam("mode", mode)
+		return nil, rest.BadParam("mode", mode)
 	}
 	b := make([]byte, 0, len(s.rest)+2048)
 	b = append(b, `{"resourceType":"CapabilityStatement","id":"qihuang","url":`...)
@@ -249,7 +250,7 @@ func appendCodes(b []byte, codes []string) []byte {
 // without it tells where to go on.
 func (s *Server) root(ctx context.Context, r *Request) (*Reply, error) {
 	if q := strip(r.Query); q != "" {
-		r.Shape = SystemSearch
+		r.Shape = rest.SystemSearch
 		return s.search(ctx, r)
 	}
 	o := outcome.Options{English: r.English, RequestID: r.ID}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/qihuang-health/qihuang/fhir/rest"
 )
 
 // exposed are the header fields a browser script may read.
@@ -28,7 +30,7 @@ func (s *Server) cors(c *gin.Context) bool {
 	}
 	t, err := s.target(strings.TrimPrefix(c.Request.URL.Path, "/fhir"))
 	if err != nil {
-		s.refuse(c, &Request{ID: h.Get(headerRequest), English: english(c.Request.Header.Get("Accept-Language"))}, err)
+		s.refuse(c, &Request{ID: h.Get(headerRequest), English: rest.English(c.Request.Header.Get("Accept-Language"))}, err)
 		return true
 	}
 	allow := strings.Join(s.allowed(&Request{Target: t}), ", ")

@@ -3,7 +3,7 @@
 //
 // One table ([routes]) names every interaction: the dispatcher, the 405 answers
 // and the CapabilityStatement all read it. An interaction is a function from
-// [Request] to [Reply]; the same function serves an HTTP request and an entry of
+// [Request], whose grammar is package rest, to [Reply]; the same function serves an HTTP request and an entry of
 // a batch bundle. Errors become statuses and OperationOutcomes in package outcome.
 //
 // Resources are written as the bytes the store holds: nothing between the store

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/qihuang-health/qihuang/fhir/outcome"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -101,13 +102,13 @@ func requestID(id string) string {
 // read fills req from the HTTP request.
 func (s *Server) read(c *gin.Context, req *Request, mem *budget) (err error) {
 	h := c.Request.Header
-	req.English = english(h.Get("Accept-Language"))
+	req.English = rest.English(h.Get("Accept-Language"))
 	req.Query = c.Request.URL.RawQuery
 	req.Base = s.base(c.Request)
-	req.Prefer = parsePrefer(h.Values("Prefer"))
+	req.Prefer = rest.ParsePrefer(h.Values("Prefer"))
 	target, unknown := s.target(strings.TrimPrefix(c.Request.URL.Path, "/fhir"))
 	req.Target = target
-	if req.Format, err = negotiate(req.Param("_format"), req.Param("_pretty"), h.Get("Accept")); unknown != nil {
+	if req.Format, err = rest.Negotiate(req.Param("_format"), req.Param("_pretty"), h.Get("Accept")); unknown != nil {
 		return unknown // in the format asked for, if there is one
 	}
 	if op := s.operationOf(req); err != nil && (op == nil || !op.Formats && !op.speaks(req.Param("_format"))) {
@@ -115,7 +116,7 @@ func (s *Server) read(c *gin.Context, req *Request, mem *budget) (err error) {
 	}
 	if v := h.Get(headerOffset); v != "" {
 		if req.MinOffset, err = strconv.ParseInt(v, 10, 64); err != nil || req.MinOffset < 0 {
-			return badParam(headerOffset, v)
+			return rest.BadParam(headerOffset, v)
 		}
 	}
 	if s.parts.Actor != nil {
@@ -126,13 +127,13 @@ func (s *Server) read(c *gin.Context, req *Request, mem *budget) (err error) {
 
 // target parses a path. Types that only operations know have no interactions
 // but these.
-func (s *Server) target(path string) (Target, error) {
-	t, err := parseTarget(path, func(name string) bool { return s.parts.Model.IsResource(name) || s.ofTypes(name) })
-	if err == nil && t.Type != "" && t.Shape != TypeOperation && t.Shape != InstanceOperation && !s.parts.Model.IsResource(t.Type) {
-		err = unknownType(t.Type)
+func (s *Server) target(path string) (rest.Target, error) {
+	t, err := rest.ParseTarget(path, func(name string) bool { return s.parts.Model.IsResource(name) || s.ofTypes(name) })
+	if err == nil && t.Type != "" && t.Shape != rest.TypeOperation && t.Shape != rest.InstanceOperation && !s.parts.Model.IsResource(t.Type) {
+		err = rest.UnknownType(t.Type)
 	}
 	if name, _, _ := strings.Cut(strings.Trim(path, "/"), "/"); fault.Is(err, fault.NotFound) && !s.parts.Model.IsResource(name) {
-		err = unknownType(name, s.parts.Model.Resources()...)
+		err = rest.UnknownType(name, s.parts.Model.Resources()...)
 	}
 	return t, err
 }
@@ -140,7 +141,7 @@ func (s *Server) target(path string) (Target, error) {
 // operationOf returns the named operation a request is for, nil if none.
 func (s *Server) operationOf(r *Request) *Operation {
 	switch r.Shape {
-	case SystemOperation, TypeOperation, InstanceOperation, VersionOperation:
+	case rest.SystemOperation, rest.TypeOperation, rest.InstanceOperation, rest.VersionOperation:
 		return s.named[r.Name]
 	}
 	return nil
@@ -169,7 +170,7 @@ func (s *Server) base(r *http.Request) string {
 // write sends the reply. After the first byte an error can only cut the
 // connection, which it does, so that no client takes half an answer for a whole.
 func (s *Server) write(c *gin.Context, req *Request, rep *Reply) error {
-	body, ctype := rep.json(), mimeJSON+"; charset=utf-8"
+	body, ctype := rep.json(), rest.JSON+"; charset=utf-8"
 	reshape := (req.Format.XML || req.Format.Pretty) && rep.ContentType == ""
 	if rep.ContentType != "" {
 		ctype = rep.ContentType
@@ -230,21 +231,21 @@ func (s *Server) head(c *gin.Context, rep *Reply) {
 func (s *Server) reshape(req *Request, body []byte) ([]byte, string, error) {
 	if req.Format.XML {
 		if s.parts.XML == nil {
-			return nil, "", notAcceptable(mimeXML)
+			return nil, "", rest.NotAcceptable(rest.XML)
 		}
 		out, err := s.parts.XML.FromJSON(body)
 		if err != nil { // what was stored before its kind was checked: the request is not at fault
 			return nil, "", fault.New(fault.Unsupported, "no XML of this content: %w", err).With(fault.Issue{Severity: "error", Code: "not-supported",
-				Key: outcome.KeyAccept, Text: "该内容不能写成 XML，请改用 JSON", TextEN: "this content has no XML form: ask for JSON", Hint: mimeJSON})
+				Key: outcome.KeyAccept, Text: "该内容不能写成 XML，请改用 JSON", TextEN: "this content has no XML form: ask for JSON", Hint: rest.JSON})
 		}
-		return out, mimeXML + "; charset=utf-8", nil
+		return out, rest.XML + "; charset=utf-8", nil
 	}
 	var buf bytes.Buffer
 	if err := json.Indent(&buf, body, "", "  "); err != nil {
 		return nil, "", fault.New(fault.Internal, "indent: %w", err)
 	}
 	buf.WriteByte('\n')
-	return buf.Bytes(), mimeJSON + "; charset=utf-8", nil
+	return buf.Bytes(), rest.JSON + "; charset=utf-8", nil
 }
 
 // refuse answers an error; it is the only place that does.
@@ -270,7 +271,7 @@ func (s *Server) refuse(c *gin.Context, req *Request, err error) {
 		h.Set("WWW-Authenticate", `Bearer realm="qihuang"`)
 	}
 	body := outcome.Of(err, outcome.Options{English: req.English, RequestID: req.ID})
-	ctype := mimeJSON + "; charset=utf-8"
+	ctype := rest.JSON + "; charset=utf-8"
 	if out, t, rerr := s.reshape(req, body); rerr == nil && (req.Format.XML || req.Format.Pretty) {
 		body, ctype = out, t
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -14,7 +15,7 @@ type entry struct {
 	index    int
 	fullURL  string
 	method   string
-	target   Target
+	target   rest.Target
 	query    string
 	resource fhir.Node
 	header   http.Header
@@ -40,7 +41,7 @@ func (s *Server) parseEntry(i int, n fhir.Node, base string) (entry, error) {
 	rel := strings.TrimPrefix(url.Str(), base)
 	var path string
 	path, e.query, _ = strings.Cut(rel, "?")
-	t, err := parseTarget(path, s.parts.Model.IsResource)
+	t, err := rest.ParseTarget(path, s.parts.Model.IsResource)
 	if err != nil {
 		return e, located(err, i, ".request.url")
 	}
@@ -58,9 +59,9 @@ func (s *Server) parseEntry(i int, n fhir.Node, base string) (entry, error) {
 func (e *entry) request(r *Request) *Request {
 	sub := &Request{Method: e.method, Target: e.target, Query: e.query, Header: e.header, Base: r.Base, ID: r.ID,
 		Actor: r.Actor, English: r.English, MinOffset: r.MinOffset, Nested: true,
-		Prefer: Prefer{Return: r.Prefer.Return, Lenient: r.Prefer.Lenient, Strict: r.Prefer.Strict}}
+		Prefer: rest.Prefer{Return: r.Prefer.Return, Lenient: r.Prefer.Lenient, Strict: r.Prefer.Strict}}
 	if e.resource.Exists() {
-		sub.Body, sub.MediaType = e.resource.Raw(), mimeJSON
+		sub.Body, sub.MediaType = e.resource.Raw(), rest.JSON
 		if e.method == "PATCH" && e.resource.ResourceType() == "Binary" {
 			sub.Body, sub.MediaType = unwrapPatch(e.resource)
 		}

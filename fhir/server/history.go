@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/qihuang-health/qihuang/fhir/bundle"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -38,7 +39,7 @@ func (s *Server) history(ctx context.Context, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	q.Before = before
-	if at.end.IsZero() {
+	if at.End.IsZero() {
 		q.Limit = count + 1 // one more tells whether there is a next page
 	} else {
 		q.Before = 0 // which version was current is known only by walking from the newest
@@ -47,7 +48,7 @@ func (s *Server) history(ctx context.Context, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(page) == 0 && before == 0 && q.ID != "" && at.end.IsZero() && q.Since.IsZero() {
+	if len(page) == 0 && before == 0 && q.ID != "" && at.End.IsZero() && q.Since.IsZero() {
 		return nil, fault.New(fault.NotFound, "no such resource")
 	}
 	cur = cursor{offset: snap.Offset(), total: s.historyTotal(q, at, page, before, cur.total)}
@@ -74,7 +75,7 @@ func historyParameters(r *Request) error {
 	for _, name := range slices.Sorted(maps.Keys(r.Params())) {
 		if !slices.Contains(historyParams, name) {
 			return fault.New(fault.Invalid, "unknown parameter of a history").With(fault.Issue{Severity: "error", Code: "invalid", Key: "parameter",
-				Text: "历史查询没有参数 “" + clip(name) + "”", TextEN: "a history has no parameter \"" + clip(name) + "\"",
+				Text: "历史查询没有参数 “" + rest.Clip(name) + "”", TextEN: "a history has no parameter \"" + rest.Clip(name) + "\"",
 				Hint: fault.DidYouMean(name, historyParams)})
 		}
 	}
@@ -82,17 +83,17 @@ func historyParameters(r *Request) error {
 }
 
 // historyTimes reads _since and _at: versions current at some moment of its span.
-func (s *Server) historyTimes(r *Request, q *store.HistoryQuery) (at span, err error) {
+func (s *Server) historyTimes(r *Request, q *store.HistoryQuery) (at rest.Span, err error) {
 	if v := r.Param("_since"); v != "" {
-		t, err := parseTime(v)
+		t, err := rest.ParseTime(v)
 		if err != nil {
-			return at, badParam("_since", v)
+			return at, rest.BadParam("_since", v)
 		}
-		q.Since = t.start
+		q.Since = t.Start
 	}
 	if v := r.Param("_at"); v != "" {
-		if at, err = parseTime(v); err != nil {
-			return at, badParam("_at", v)
+		if at, err = rest.ParseTime(v); err != nil {
+			return at, rest.BadParam("_at", v)
 		}
 	}
 	return at, nil
@@ -101,7 +102,7 @@ func (s *Server) historyTimes(r *Request, q *store.HistoryQuery) (at span, err e
 // collect reads at most count+1 versions of a page. With _at it walks all
 // versions and keeps those that were current in the span: made before its end,
 // and replaced, if ever, after its start.
-func collect(ctx context.Context, snap store.Snapshot, q store.HistoryQuery, at span, before int64, count int) ([]store.Change, error) {
+func collect(ctx context.Context, snap store.Snapshot, q store.HistoryQuery, at rest.Span, before int64, count int) ([]store.Change, error) {
 	var page []store.Change
 	settled := map[string]bool{} // resources whose current version at the span's start has been met
 	n := 0
@@ -112,12 +113,12 @@ func collect(ctx context.Context, snap store.Snapshot, q store.HistoryQuery, at 
 		if n++; n%1024 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if !at.end.IsZero() {
+		if !at.End.IsZero() {
 			key := ch.Type + "/" + ch.ID
-			if !ch.LastUpdated.Before(at.end) || settled[key] {
+			if !ch.LastUpdated.Before(at.End) || settled[key] {
 				continue
 			}
-			settled[key] = !ch.LastUpdated.After(at.start)
+			settled[key] = !ch.LastUpdated.After(at.Start)
 			if before > 0 && ch.Seq >= before {
 				continue
 			}
@@ -131,11 +132,11 @@ func collect(ctx context.Context, snap store.Snapshot, q store.HistoryQuery, at 
 
 // historyTotal counts the versions of one resource where that is free: its
 // newest version has the number of all. Else the total is left out.
-func (s *Server) historyTotal(q store.HistoryQuery, at span, page []store.Change, before, known int64) int64 {
+func (s *Server) historyTotal(q store.HistoryQuery, at rest.Span, page []store.Change, before, known int64) int64 {
 	switch {
 	case before > 0:
 		return known
-	case q.ID == "" || !at.end.IsZero() || !q.Since.IsZero() || len(page) == 0:
+	case q.ID == "" || !at.End.IsZero() || !q.Since.IsZero() || len(page) == 0:
 		return -1
 	}
 	return page[0].Version.Version
@@ -148,7 +149,7 @@ func place(cur cursor) (int64, error) {
 	}
 	n, err := strconv.ParseInt(cur.place, 10, 64)
 	if err != nil {
-		return 0, badParam(cursorParam, "")
+		return 0, rest.BadParam(cursorParam, "")
 	}
 	return n, nil
 }

@@ -7,9 +7,13 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store"
 )
+
+// Request is one interaction; see [rest.Request].
+type Request = rest.Request
 
 // What operations need of the server they run in.
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir/definitions"
 	"github.com/qihuang-health/qihuang/fhir/openapi"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 )
 
 // OpenAPI describes the interface: the routes, for each type its search
@@ -17,7 +18,7 @@ func (s *Server) OpenAPI(b *openapi.Builder) error {
 	for _, typ := range s.parts.Model.Resources() {
 		for _, rt := range routes() {
 			switch rt.shape {
-			case TypeLevel, Instance:
+			case rest.TypeLevel, rest.Instance:
 				s.describe(b, rt, typ, s.parts.Model.SearchParameters(typ))
 			}
 		}
@@ -29,16 +30,16 @@ func (s *Server) OpenAPI(b *openapi.Builder) error {
 }
 
 // pattern is the path of a shape for a type, which may be "{type}".
-func pattern(sh Shape, typ string) string {
-	return "/fhir" + strings.ReplaceAll(map[Shape]string{Root: "", Metadata: "/metadata", SystemSearch: "/_search", SystemHistory: "/_history",
-		TypeLevel: "/T", TypeSearch: "/T/_search", TypeHistory: "/T/_history", Instance: "/T/{id}", InstanceHistory: "/T/{id}/_history",
-		VersionLevel: "/T/{id}/_history/{version}", Compartment: "/T/{id}/{inner}", CompartmentSearch: "/T/{id}/{inner}/_search",
-		AsyncStatus: "/_async/{id}", AsyncFile: "/_async/{id}/{file}"}[sh], "T", typ)
+func pattern(sh rest.Shape, typ string) string {
+	return "/fhir" + strings.ReplaceAll(map[rest.Shape]string{rest.Root: "", rest.Metadata: "/metadata", rest.SystemSearch: "/_search", rest.SystemHistory: "/_history",
+		rest.TypeLevel: "/T", rest.TypeSearch: "/T/_search", rest.TypeHistory: "/T/_history", rest.Instance: "/T/{id}", rest.InstanceHistory: "/T/{id}/_history",
+		rest.VersionLevel: "/T/{id}/_history/{version}", rest.Compartment: "/T/{id}/{inner}", rest.CompartmentSearch: "/T/{id}/{inner}/_search",
+		rest.AsyncStatus: "/_async/{id}", rest.AsyncFile: "/_async/{id}/{file}"}[sh], "T", typ)
 }
 
 func (s *Server) describe(b *openapi.Builder, rt route, typ string, params []*definitions.SearchParameter) {
 	switch rt.shape {
-	case SystemOperation, TypeOperation, InstanceOperation, VersionOperation:
+	case rest.SystemOperation, rest.TypeOperation, rest.InstanceOperation, rest.VersionOperation:
 		return // by name, in describeOperation
 	}
 	path := pattern(rt.shape, typ)
@@ -49,13 +50,13 @@ func (s *Server) describe(b *openapi.Builder, rt route, typ string, params []*de
 	o := openapi.Operation{Summary: rt.code, Tag: "FHIR", Parameters: pathParameters(path), Responses: responses(rt)}
 	switch {
 	case rt.method == "PATCH":
-		o.Request = &openapi.Content{MediaTypes: []string{mimePatch, mimeXPatch, mimeJSON}, Required: true}
+		o.Request = &openapi.Content{MediaTypes: []string{rest.JSONPatch, rest.XMLPatch, rest.JSON}, Required: true}
 	case strings.HasSuffix(path, "_search") && rt.method == "POST":
-		o.Request = &openapi.Content{MediaTypes: []string{mimeForm}}
-	case rt.method == "POST" && rt.shape == Root:
-		o.Request = &openapi.Content{MediaTypes: []string{mimeJSON}, Schema: openapi.Ref("Bundle"), Required: true}
+		o.Request = &openapi.Content{MediaTypes: []string{rest.Form}}
+	case rt.method == "POST" && rt.shape == rest.Root:
+		o.Request = &openapi.Content{MediaTypes: []string{rest.JSON}, Schema: openapi.Ref("Bundle"), Required: true}
 	case rt.method == "POST" || rt.method == "PUT":
-		o.Request = &openapi.Content{MediaTypes: []string{mimeJSON}, Schema: schema, Required: true}
+		o.Request = &openapi.Content{MediaTypes: []string{rest.JSON}, Schema: schema, Required: true}
 	}
 	if rt.code == "search-type" {
 		o.Parameters = append(o.Parameters, searchParameters(params)...)
@@ -69,11 +70,11 @@ func responses(rt route) map[string]openapi.Response {
 	if status == "" {
 		status = "200"
 	}
-	if rt.method == "DELETE" && rt.shape != AsyncStatus {
+	if rt.method == "DELETE" && rt.shape != rest.AsyncStatus {
 		status = "204"
 	}
 	return map[string]openapi.Response{status: {Description: rt.code},
-		"default": {Description: "error", Content: &openapi.Content{MediaTypes: []string{mimeJSON}, Schema: openapi.Ref("OperationOutcome")}}}
+		"default": {Description: "error", Content: &openapi.Content{MediaTypes: []string{rest.JSON}, Schema: openapi.Ref("OperationOutcome")}}}
 }
 
 // pathParameters are the {names} of a path.
@@ -111,7 +112,7 @@ func (s *Server) describeOperation(b *openapi.Builder, op *Operation) {
 		if !op.Changes {
 			b.Add("GET", path, o)
 		}
-		o.Request = &openapi.Content{MediaTypes: []string{mimeJSON}, Schema: openapi.Ref("AnyResource")}
+		o.Request = &openapi.Content{MediaTypes: []string{rest.JSON}, Schema: openapi.Ref("AnyResource")}
 		b.Add("POST", path, o)
 	}
 	if op.System {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir/outcome"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -46,9 +47,9 @@ func (s *Server) ofTypes(name string) bool {
 // offered reports whether the operation is offered at the request's address.
 func (o *Operation) offered(r *Request) bool {
 	switch r.Shape {
-	case SystemOperation:
+	case rest.SystemOperation:
 		return o.System
-	case TypeOperation:
+	case rest.TypeOperation:
 		return slices.Contains(o.Types, "*") || slices.Contains(o.Types, r.Type)
 	}
 	return slices.Contains(o.Instances, "*") || slices.Contains(o.Instances, r.Type)
@@ -59,7 +60,7 @@ func (s *Server) operation(ctx context.Context, r *Request) (*Reply, error) {
 	op := s.named[r.Name]
 	if op == nil || !op.offered(r) {
 		return nil, fault.New(fault.NotFound, "no such operation").With(fault.Issue{Severity: "error", Code: "not-supported", Key: "operation",
-			Text: "此处没有操作 $" + clip(r.Name), TextEN: "there is no operation $" + clip(r.Name) + " here", Hint: "GET /fhir/metadata lists the operations"})
+			Text: "此处没有操作 $" + rest.Clip(r.Name), TextEN: "there is no operation $" + rest.Clip(r.Name) + " here", Hint: "GET /fhir/metadata lists the operations"})
 	}
 	if op.Changes && r.Method != http.MethodPost {
 		return nil, fault.New(fault.Unsupported, "method not allowed").With(fault.Issue{Severity: "error", Code: "not-supported", Key: outcome.KeyMethod,

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -39,7 +40,7 @@ func (p pager) seal(path, query string, c cursor) string {
 func (p pager) open(path, query, token string) (c cursor, err error) {
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil || len(raw) < sumLen || !hmac.Equal(raw[:sumLen], p.sum(path, query, raw[sumLen:])) {
-		return c, badParam(cursorParam, token)
+		return c, rest.BadParam(cursorParam, token)
 	}
 	raw = raw[sumLen:]
 	var n, m int
@@ -48,7 +49,7 @@ func (p pager) open(path, query, token string) (c cursor, err error) {
 		c.total, m = binary.Varint(raw[n:])
 	}
 	if n <= 0 || m <= 0 {
-		return c, badParam(cursorParam, token)
+		return c, rest.BadParam(cursorParam, token)
 	}
 	c.place = string(raw[n+m:])
 	return c, nil

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -14,7 +15,7 @@ import (
 func (s *Server) patch(ctx context.Context, r *Request) (*Reply, error) {
 	op := store.Op{Method: store.Patch, Type: r.Type, ID: r.Target.ID, Resource: r.Body}
 	var err error
-	if r.Shape == TypeLevel {
+	if r.Shape == rest.TypeLevel {
 		if op.Condition, err = condition(r); err != nil {
 			return nil, err
 		}
@@ -30,8 +31,8 @@ func (s *Server) patch(ctx context.Context, r *Request) (*Reply, error) {
 
 // patchType tells the forms of patches apart and checks that the body has it.
 func patchType(media string, body []byte) (string, error) {
-	if media == mimeXPatch {
-		return mimeXPatch, nil
+	if media == rest.XMLPatch {
+		return rest.XMLPatch, nil
 	}
 	tree, err := fhir.Parse(body)
 	if err != nil {
@@ -39,10 +40,10 @@ func patchType(media string, body []byte) (string, error) {
 	}
 	root := tree.Root()
 	switch {
-	case root.Kind() == fhir.Array && (media == mimePatch || media == "application/json" || media == mimeJSON):
-		return mimePatch, nil
-	case root.ResourceType() == "Parameters" && (mediaKind(media) == 'j' || mediaKind(media) == 'x'): // XML is JSON by now
-		return mimeJSON, nil
+	case root.Kind() == fhir.Array && (media == rest.JSONPatch || media == "application/json" || media == rest.JSON):
+		return rest.JSONPatch, nil
+	case root.ResourceType() == "Parameters" && rest.KindOf(media) != rest.NoKind: // XML is JSON by now
+		return rest.JSON, nil
 	}
 	return "", fault.New(fault.Invalid, "not a patch").With(fault.Issue{Severity: "error", Code: "structure", Key: "patch-form",
 		Text:   "PATCH 的内容应为 JSON Patch 数组（application/json-patch+json）、XML Patch（application/xml-patch+xml）或 FHIRPath Patch（Parameters）",

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -31,7 +32,7 @@ func (s *Server) vread(ctx context.Context, r *Request) (*Reply, error) {
 	n, err := strconv.ParseInt(r.Version, 10, 64)
 	if err != nil || n < 1 {
 		return nil, fault.New(fault.NotFound, "no such version").With(fault.Issue{Severity: "error", Code: "not-found", Key: "unknown-version",
-			Text: "没有这个版本：" + clip(r.Version), TextEN: "there is no such version: " + clip(r.Version), Hint: "versions count 1, 2, 3 …"})
+			Text: "没有这个版本：" + rest.Clip(r.Version), TextEN: "there is no such version: " + rest.Clip(r.Version), Hint: "versions count 1, 2, 3 …"})
 	}
 	snap, err := s.snapshot(ctx, r)
 	if err != nil {
@@ -47,13 +48,13 @@ func (s *Server) vread(ctx context.Context, r *Request) (*Reply, error) {
 
 // one answers with a version, or 304, or for a Binary its content.
 func (s *Server) one(r *Request, v *store.Version, offset int64) (*Reply, error) {
-	if r.notModified(v.Version, v.LastUpdated) {
+	if r.NotModified(v.Version, v.LastUpdated) {
 		return &Reply{Status: http.StatusNotModified, Version: v, NoBody: true, Offset: offset}, nil
 	}
 	rep := &Reply{Version: v, Offset: offset}
 	if r.Format.Native != "" {
 		if v.Type != "Binary" {
-			return nil, notAcceptable(r.Format.Native)
+			return nil, rest.NotAcceptable(r.Format.Native)
 		}
 		return native(r, rep)
 	}
@@ -75,7 +76,7 @@ func native(r *Request, rep *Reply) (*Reply, error) {
 	ctype := tree.Root().Get("contentType").Str()
 	want, _, _ := strings.Cut(r.Format.Native, "/*")
 	if ctype == "" || !strings.HasPrefix(ctype, want) {
-		return nil, notAcceptable(r.Format.Native)
+		return nil, rest.NotAcceptable(r.Format.Native)
 	}
 	rep.Native, err = base64.StdEncoding.DecodeString(tree.Root().Get("data").Str())
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/qihuang-health/qihuang/fhir/outcome"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
@@ -12,7 +13,7 @@ type handler func(*Server, context.Context, *Request) (*Reply, error)
 
 // route is one line of the table of interactions.
 type route struct {
-	shape  Shape
+	shape  rest.Shape
 	method string
 	code   string // interaction code of the CapabilityStatement, or our name for it
 	run    handler
@@ -21,45 +22,45 @@ type route struct {
 // routes returns every interaction. HEAD is GET without the body.
 func routes() []route {
 	return []route{
-		{Root, "GET", "root", (*Server).root},
-		{Root, "POST", "transaction", (*Server).bundle},
-		{Metadata, "GET", "capabilities", (*Server).capabilities},
-		{SystemSearch, "GET", "search-system", (*Server).search},
-		{SystemSearch, "POST", "search-system", (*Server).search},
-		{SystemHistory, "GET", "history-system", (*Server).history},
-		{SystemOperation, "GET", "operation", (*Server).operation},
-		{SystemOperation, "POST", "operation", (*Server).operation},
-		{TypeLevel, "GET", "search-type", (*Server).search},
-		{TypeLevel, "POST", "create", (*Server).create},
-		{TypeLevel, "PUT", "update", (*Server).conditionalUpdate},
-		{TypeLevel, "PATCH", "patch", (*Server).patch},
-		{TypeLevel, "DELETE", "delete", (*Server).conditionalDelete},
-		{TypeSearch, "GET", "search-type", (*Server).search},
-		{TypeSearch, "POST", "search-type", (*Server).search},
-		{TypeHistory, "GET", "history-type", (*Server).history},
-		{TypeOperation, "GET", "operation", (*Server).operation},
-		{TypeOperation, "POST", "operation", (*Server).operation},
-		{Instance, "GET", "read", (*Server).readResource},
-		{Instance, "PUT", "update", (*Server).update},
-		{Instance, "PATCH", "patch", (*Server).patch},
-		{Instance, "DELETE", "delete", (*Server).delete},
-		{InstanceHistory, "GET", "history-instance", (*Server).history},
-		{InstanceOperation, "GET", "operation", (*Server).operation},
-		{InstanceOperation, "POST", "operation", (*Server).operation},
-		{VersionLevel, "GET", "vread", (*Server).vread},
-		{VersionOperation, "GET", "operation", (*Server).operation},
-		{VersionOperation, "POST", "operation", (*Server).operation},
-		{Compartment, "GET", "search-compartment", (*Server).search},
-		{CompartmentSearch, "GET", "search-compartment", (*Server).search},
-		{CompartmentSearch, "POST", "search-compartment", (*Server).search},
-		{AsyncStatus, "GET", "async-status", (*Server).jobStatus},
-		{AsyncFile, "GET", "async-file", (*Server).jobFile},
-		{AsyncStatus, "DELETE", "async-cancel", (*Server).jobCancel},
+		{rest.Root, "GET", "root", (*Server).root},
+		{rest.Root, "POST", "transaction", (*Server).bundle},
+		{rest.Metadata, "GET", "capabilities", (*Server).capabilities},
+		{rest.SystemSearch, "GET", "search-system", (*Server).search},
+		{rest.SystemSearch, "POST", "search-system", (*Server).search},
+		{rest.SystemHistory, "GET", "history-system", (*Server).history},
+		{rest.SystemOperation, "GET", "operation", (*Server).operation},
+		{rest.SystemOperation, "POST", "operation", (*Server).operation},
+		{rest.TypeLevel, "GET", "search-type", (*Server).search},
+		{rest.TypeLevel, "POST", "create", (*Server).create},
+		{rest.TypeLevel, "PUT", "update", (*Server).conditionalUpdate},
+		{rest.TypeLevel, "PATCH", "patch", (*Server).patch},
+		{rest.TypeLevel, "DELETE", "delete", (*Server).conditionalDelete},
+		{rest.TypeSearch, "GET", "search-type", (*Server).search},
+		{rest.TypeSearch, "POST", "search-type", (*Server).search},
+		{rest.TypeHistory, "GET", "history-type", (*Server).history},
+		{rest.TypeOperation, "GET", "operation", (*Server).operation},
+		{rest.TypeOperation, "POST", "operation", (*Server).operation},
+		{rest.Instance, "GET", "read", (*Server).readResource},
+		{rest.Instance, "PUT", "update", (*Server).update},
+		{rest.Instance, "PATCH", "patch", (*Server).patch},
+		{rest.Instance, "DELETE", "delete", (*Server).delete},
+		{rest.InstanceHistory, "GET", "history-instance", (*Server).history},
+		{rest.InstanceOperation, "GET", "operation", (*Server).operation},
+		{rest.InstanceOperation, "POST", "operation", (*Server).operation},
+		{rest.VersionLevel, "GET", "vread", (*Server).vread},
+		{rest.VersionOperation, "GET", "operation", (*Server).operation},
+		{rest.VersionOperation, "POST", "operation", (*Server).operation},
+		{rest.Compartment, "GET", "search-compartment", (*Server).search},
+		{rest.CompartmentSearch, "GET", "search-compartment", (*Server).search},
+		{rest.CompartmentSearch, "POST", "search-compartment", (*Server).search},
+		{rest.AsyncStatus, "GET", "async-status", (*Server).jobStatus},
+		{rest.AsyncFile, "GET", "async-file", (*Server).jobFile},
+		{rest.AsyncStatus, "DELETE", "async-cancel", (*Server).jobCancel},
 	}
 }
 
 // methods returns the methods a shape allows, for Allow.
-func methods(sh Shape) []string {
+func methods(sh rest.Shape) []string {
 	var ms []string
 	for _, rt := range routes() {
 		if rt.shape != sh {
@@ -84,7 +85,7 @@ func (s *Server) allowed(r *Request) []string {
 
 // routeKey finds a route: a shape and a method.
 type routeKey struct {
-	shape  Shape
+	shape  rest.Shape
 	method string
 }
 
@@ -105,7 +106,7 @@ func (s *Server) dispatch(ctx context.Context, r *Request) (*Reply, string, erro
 	rt, ok := s.table[routeKey{r.Shape, r.Method}]
 	if !ok {
 		return nil, "refused", fault.New(fault.Unsupported, "method not allowed").With(fault.Issue{Severity: "error", Code: "not-supported",
-			Key: outcome.KeyMethod, Text: "此地址不支持 " + clip(r.Method), TextEN: clip(r.Method) + " is not allowed at this address"})
+			Key: outcome.KeyMethod, Text: "此地址不支持 " + rest.Clip(r.Method), TextEN: rest.Clip(r.Method) + " is not allowed at this address"})
 	}
 	op := s.operationOf(r)
 	if r.Prefer.Async && !r.Nested && asyncable(rt.code) && (op == nil || !op.Async) {

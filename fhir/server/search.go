@@ -8,6 +8,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -46,7 +47,7 @@ func (s *Server) search(ctx context.Context, r *Request) (*Reply, error) {
 // searchRequest makes the engine's request.
 func (s *Server) searchRequest(r *Request, query string, cur cursor) search.Request {
 	req := search.Request{Type: r.Type, Query: query, Lenient: r.Prefer.Lenient, Count: s.cfg.DefaultCount, Cursor: cur.place, Now: s.clock.Now(), Base: r.Base}
-	if r.Shape == Compartment || r.Shape == CompartmentSearch {
+	if r.Shape == rest.Compartment || r.Shape == rest.CompartmentSearch {
 		req.Compartment = &search.Compartment{Type: r.Type, ID: r.Target.ID}
 		req.Type = strings.TrimPrefix(r.Name, "*")
 	}
@@ -139,15 +140,15 @@ func (s *Server) links(r *Request, query, self string, cur cursor, next, prev st
 // path is the address of a search or history, below the base, as links show it.
 func path(r *Request) string {
 	switch r.Shape {
-	case TypeLevel, TypeSearch:
+	case rest.TypeLevel, rest.TypeSearch:
 		return "/" + r.Type
-	case TypeHistory:
+	case rest.TypeHistory:
 		return "/" + r.Type + "/_history"
-	case InstanceHistory:
+	case rest.InstanceHistory:
 		return "/" + r.Type + "/" + r.Target.ID + "/_history"
-	case Compartment, CompartmentSearch:
+	case rest.Compartment, rest.CompartmentSearch:
 		return "/" + r.Type + "/" + r.Target.ID + "/" + r.Name
-	case SystemHistory:
+	case rest.SystemHistory:
 		return "/_history"
 	}
 	return "/_search" // GET [base]?… is only the other name of it
@@ -172,8 +173,8 @@ func formQuery(r *Request) error {
 	if r.Method != http.MethodPost || len(r.Body) == 0 {
 		return nil
 	}
-	if r.MediaType != mimeForm {
-		return unsupportedMedia(r.MediaType, mimeForm)
+	if r.MediaType != rest.Form {
+		return unsupportedMedia(r.MediaType, rest.Form)
 	}
 	form := strings.TrimSpace(string(r.Body))
 	if _, err := url.ParseQuery(form); err != nil {
@@ -183,7 +184,7 @@ func formQuery(r *Request) error {
 	r.Body = nil
 	if f := r.Params().Get("_format"); f != "" {
 		var err error
-		if r.Format, err = negotiate(f, r.Param("_pretty"), ""); err != nil {
+		if r.Format, err = rest.Negotiate(f, r.Param("_pretty"), ""); err != nil {
 			return err
 		}
 	}

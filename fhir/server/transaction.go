@@ -11,6 +11,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -92,7 +93,7 @@ func (s *Server) checkEntries(ctx context.Context, entries []entry) error {
 		if e.method != "POST" && e.method != "PUT" {
 			return
 		}
-		if e.target.Shape != TypeLevel && e.target.Shape != Instance {
+		if e.target.Shape != rest.TypeLevel && e.target.Shape != rest.Instance {
 			return
 		}
 		if !e.resource.Exists() {
@@ -152,13 +153,13 @@ func (s *Server) op(r *Request, e *entry) (store.Op, error) {
 		return op, located(err, e.index, ".request.ifMatch")
 	}
 	switch sh := e.target.Shape; {
-	case e.method == "POST" && sh == TypeLevel:
+	case e.method == "POST" && sh == rest.TypeLevel:
 		op.Method, op.ID = store.Create, s.parts.NewID()
 		op.IfNoneExist = criteria(e.header.Get("If-None-Exist"))
 		return op, nil
-	case sh != TypeLevel && sh != Instance || e.method == "POST":
+	case sh != rest.TypeLevel && sh != rest.Instance || e.method == "POST":
 		return op, entryFault(e.index, ".request.url", "not-supported", "事务中不能进行此操作", "a transaction cannot do this")
-	case sh == TypeLevel:
+	case sh == rest.TypeLevel:
 		if op.Condition, err = condition(sub); err != nil {
 			return op, located(err, e.index, ".request.url")
 		}
@@ -184,7 +185,7 @@ func (s *Server) updateID(e *entry, op *store.Op) error {
 	id := e.resource.Get("id").Str()
 	switch {
 	case op.Condition != "" && id != "" && !fhir.IsID(id):
-		return located(badID(id), e.index, ".resource.id")
+		return located(rest.BadID(id), e.index, ".resource.id")
 	case op.Condition != "":
 		op.ID = id // the store draws one if it creates
 		return nil

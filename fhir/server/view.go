@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/fhir/subset"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -18,7 +19,7 @@ func (s *Server) view(r *Request, raw []byte) ([]byte, error) {
 	switch summary {
 	case "", "true", "text", "data", "count", "false":
 	default:
-		return nil, badParam("_summary", summary)
+		return nil, rest.BadParam("_summary", summary)
 	}
 	if elements == "" && (summary == "" || summary == "false" || summary == "count") {
 		return raw, nil

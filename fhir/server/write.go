@@ -9,6 +9,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/outcome"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/fhir/store"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -58,7 +59,7 @@ func (s *Server) conditionalUpdate(ctx context.Context, r *Request) (*Reply, err
 		return nil, err
 	}
 	if id := res.Get("id"); id.Exists() && !fhir.IsID(id.Str()) {
-		return nil, badID(id.Str())
+		return nil, rest.BadID(id.Str())
 	}
 	im, err := r.IfMatch()
 	if err != nil {
@@ -120,7 +121,7 @@ func (s *Server) check(ctx context.Context, res fhir.Node, typ string) error {
 	}
 	if got := res.ResourceType(); got != typ {
 		return fault.New(fault.Invalid, "other resource type").With(fault.Issue{Severity: "error", Code: "invalid", Key: "resource-type",
-			Expression: "resourceType", Text: "资源类型应为 " + typ + "，实为 " + clip(got), TextEN: "expected a " + typ + ", got " + clip(got)})
+			Expression: "resourceType", Text: "资源类型应为 " + typ + "，实为 " + rest.Clip(got), TextEN: "expected a " + typ + ", got " + rest.Clip(got)})
 	}
 	if s.parts.Validator == nil {
 		return nil

@@ -1,4 +1,4 @@
-package server
+package rest
 
 import (
 	"testing"
@@ -31,7 +31,7 @@ func TestParseTarget_ok(t *testing.T) {
 		"/Patient/1/*":                   {Shape: Compartment, Type: "Patient", ID: "1", Name: "*"},
 		"/Patient/1/Observation/_search": {Shape: CompartmentSearch, Type: "Patient", ID: "1", Name: "Observation"},
 	} {
-		got, err := parseTarget(path, known)
+		got, err := ParseTarget(path, known)
 		if err != nil || got != want {
 			t.Errorf("%q: %+v, %v; want %+v", path, got, err, want)
 		}
@@ -52,7 +52,7 @@ func TestParseTarget_bad(t *testing.T) {
 		"/a/b/c/d/e/f/g/h":                     fault.NotFound,
 		"/_async/1/2/3":                        fault.NotFound,
 	} {
-		if _, err := parseTarget(path, known); !fault.Is(err, want) {
+		if _, err := ParseTarget(path, known); !fault.Is(err, want) {
 			t.Errorf("%q: %v, want %v", path, err, want)
 		}
 	}
@@ -63,7 +63,7 @@ func FuzzParseTarget(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
-		got, err := parseTarget(path, known)
+		got, err := ParseTarget(path, known)
 		if err == nil && got.Shape == NoShape {
 			t.Errorf("%q: no shape and no error", path)
 		}

@@ -1,4 +1,4 @@
-package server
+package rest
 
 import (
 	"time"
@@ -6,8 +6,8 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
-// span is a stretch of time [start, end).
-type span struct{ start, end time.Time }
+// Span is a stretch of time [Start, End).
+type Span struct{ Start, End time.Time }
 
 // timeForms are the precisions of a FHIR date or instant and the span each covers.
 var timeForms = []struct {
@@ -26,9 +26,9 @@ var timeForms = []struct {
 	{"2006", 1, 0, 0, 0},
 }
 
-// parseTime reads a FHIR date, dateTime or instant as the span [start, end) it
+// ParseTime reads a FHIR date, dateTime or instant as the span [Start, End) it
 // covers; without a zone it is in the process's (TZ).
-func parseTime(v string) (span, error) {
+func ParseTime(v string) (Span, error) {
 	for i, f := range timeForms {
 		t, err := time.ParseInLocation(f.layout, v, time.Local)
 		if err != nil {
@@ -44,7 +44,7 @@ func parseTime(v string) (span, error) {
 		if i == 0 && t.Nanosecond() == 0 {
 			exact = time.Second
 		}
-		return span{t, t.AddDate(f.years, f.months, f.days).Add(exact)}, nil
+		return Span{t, t.AddDate(f.years, f.months, f.days).Add(exact)}, nil
 	}
-	return span{}, fault.New(fault.Invalid, "not a date")
+	return Span{}, fault.New(fault.Invalid, "not a date")
 }

@@ -1,4 +1,4 @@
-package server
+package rest
 
 import (
 	"net/http"
@@ -59,7 +59,7 @@ func (r *Request) Count(def, most int) (int, error) {
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 0 {
-		return 0, badParam("_count", v)
+		return 0, BadParam("_count", v)
 	}
 	return min(n, most), nil
 }
@@ -77,7 +77,7 @@ func (r *Request) IfMatch() (int64, error) {
 	n, ok := parseETag(v)
 	if !ok {
 		return 0, fault.New(fault.Invalid, "bad If-Match").With(fault.Issue{Severity: "error", Code: "value", Key: "if-match",
-			Text: `If-Match 应为 W/"版本号"`, TextEN: `If-Match must be W/"version"`, Hint: clip(v)})
+			Text: `If-Match 应为 W/"版本号"`, TextEN: `If-Match must be W/"version"`, Hint: Clip(v)})
 	}
 	return n, nil
 }
@@ -90,9 +90,9 @@ func parseETag(s string) (int64, bool) {
 	return n, err == nil && n > 0
 }
 
-// notModified reports whether the client's copy is current: If-None-Match
+// NotModified reports whether the client's copy is current: If-None-Match
 // first, else If-Modified-Since (RFC 9110 §13.2.2).
-func (r *Request) notModified(version int64, updated time.Time) bool {
+func (r *Request) NotModified(version int64, updated time.Time) bool {
 	if inm := r.Header.Get("If-None-Match"); inm != "" {
 		for tag := range strings.SplitSeq(inm, ",") {
 			if n, ok := parseETag(tag); strings.TrimSpace(tag) == "*" || ok && n == version {
@@ -116,7 +116,8 @@ type Prefer struct {
 	Async   bool   // respond-async
 }
 
-func parsePrefer(values []string) (p Prefer) {
+// ParsePrefer reads the values of the Prefer header; what it does not know means nothing.
+func ParsePrefer(values []string) (p Prefer) {
 	for _, v := range values {
 		for part := range strings.FieldsFuncSeq(v, func(c rune) bool { return c == ',' || c == ';' }) {
 			key, val, _ := strings.Cut(strings.TrimSpace(part), "=")
@@ -134,7 +135,8 @@ func parsePrefer(values []string) (p Prefer) {
 	return p
 }
 
-func badParam(name, value string) error {
+// BadParam is the error for a query parameter or header field with a wrong value.
+func BadParam(name, value string) error {
 	return fault.New(fault.Invalid, "bad parameter %s", name).With(fault.Issue{Severity: "error", Code: "value", Key: "parameter",
-		Text: "参数 " + name + " 的值不对：" + clip(value), TextEN: "parameter " + name + " has a wrong value: " + clip(value)})
+		Text: "参数 " + name + " 的值不对：" + Clip(value), TextEN: "parameter " + name + " has a wrong value: " + Clip(value)})
 }

@@ -1,4 +1,4 @@
-package server
+package rest
 
 import (
 	"cmp"
@@ -44,10 +44,10 @@ type Target struct {
 	Name    string // operation without '$', the inner type of a compartment ("*" = any), or a file
 }
 
-// parseTarget parses a path relative to the base, with or without slashes at
+// ParseTarget parses a path relative to the base, with or without slashes at
 // its ends. known tells resource types. Errors: NotFound for unknown types and
 // paths, Invalid for malformed ids.
-func parseTarget(path string, known func(string) bool) (Target, error) {
+func ParseTarget(path string, known func(string) bool) (Target, error) {
 	var seg [6]string
 	n := 0
 	for path = strings.Trim(path, "/"); path != ""; n++ {
@@ -63,7 +63,7 @@ func parseTarget(path string, known func(string) bool) (Target, error) {
 		return t, nil
 	}
 	if !known(seg[0]) {
-		return Target{}, unknownType(seg[0])
+		return Target{}, UnknownType(seg[0])
 	}
 	t := Target{Type: seg[0]}
 	if n == 1 {
@@ -82,7 +82,7 @@ func parseTarget(path string, known func(string) bool) (Target, error) {
 		return t, nil
 	}
 	if !fhir.IsID(seg[1]) {
-		return Target{}, badID(seg[1])
+		return Target{}, BadID(seg[1])
 	}
 	t.ID = seg[1]
 	return instanceTarget(t, seg[2:n], known)
@@ -133,16 +133,17 @@ func instanceTarget(t Target, rest []string, known func(string) bool) (Target, e
 			return Target{}, unknownPath()
 		}
 	case len(rest) == 1 && s != "" && s[0] >= 'A' && s[0] <= 'Z':
-		return Target{}, unknownType(s)
+		return Target{}, UnknownType(s)
 	default:
 		return Target{}, unknownPath()
 	}
 	return t, nil
 }
 
-func badID(id string) error {
+// BadID is the error for an id that R4 does not allow.
+func BadID(id string) error {
 	return fault.New(fault.Invalid, "malformed id").With(fault.Issue{Severity: "error", Code: "value", Key: "id-format",
-		Text: "资源 id 只能是 1–64 个字母、数字、“-”和“.”", TextEN: "an id is 1-64 letters, digits, '-' and '.'", Hint: clip(id)})
+		Text: "资源 id 只能是 1–64 个字母、数字、“-”和“.”", TextEN: "an id is 1-64 letters, digits, '-' and '.'", Hint: Clip(id)})
 }
 
 func unknownPath() error {
@@ -150,16 +151,16 @@ func unknownPath() error {
 		Text: "没有这样的地址", TextEN: "there is no such address", Hint: "GET /fhir/metadata tells what there is"})
 }
 
-// unknownType is the error for a type that is not among R4's; among known ones
+// UnknownType is the error for a type that is not among R4's; among known ones
 // it names the one that was meant, perhaps.
-func unknownType(name string, known ...string) error {
+func UnknownType(name string, known ...string) error {
 	return fault.New(fault.NotFound, "unknown resource type").With(fault.Issue{Severity: "error", Code: "not-supported", Key: "resource-type",
-		Text: "FHIR R4 没有这种资源类型：" + clip(name), TextEN: "no such resource type in FHIR R4: " + clip(name),
+		Text: "FHIR R4 没有这种资源类型：" + Clip(name), TextEN: "no such resource type in FHIR R4: " + Clip(name),
 		Hint: cmp.Or(fault.DidYouMean(name, known), "types are case-sensitive, e.g. Patient")})
 }
 
-// clip shortens what a caller sent before it is shown back.
-func clip(s string) string {
+// Clip shortens what a caller sent before it is shown back.
+func Clip(s string) string {
 	const most = 64
 	if len(s) <= most {
 		return strings.ToValidUTF8(s, "?")
