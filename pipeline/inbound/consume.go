@@ -76,7 +76,7 @@ func (q *Queue) consume(ctx context.Context, claim claim, partition int, next in
 	wg.Wait()
 	stop()
 	commits.Wait()
-	return errors.Join(err, context.Cause(ctx), p.commit(claim))
+	return errors.Join(err, context.Cause(ctx), p.commit(claim, q.keep))
 }
 
 func weight(r *kafka.Record) int64 { return min(int64(len(r.Value))+openRecord, openBytes) }
@@ -118,13 +118,25 @@ func (q *Queue) commitLoop(ctx context.Context, claim claim, partition int, p *p
 	for {
 		select {
 		case <-tick.C:
-			if err := p.commit(claim); err != nil {
+			if err := p.commit(claim, q.keep); err != nil {
 				q.logger.Warn("commit inbound offset", "partition", partition, "error", err)
 			}
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// keep makes durable what the watchers were told.
+func (q *Queue) keep() error {
+	for _, w := range q.watch {
+		if k, ok := w.(Keeper); ok {
+			if err := k.Keep(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // progress knows which offsets of a partition are handled; they begin in order
@@ -164,13 +176,17 @@ func (p *progress) done(offset int64) {
 	}
 }
 
-// commit tells the group where the partition stands, if it moved. One at a time.
-func (p *progress) commit(claim claim) error {
+// commit tells the group where the partition stands, if it moved, after keep has
+// made durable what became of the messages. One at a time.
+func (p *progress) commit(claim claim, keep func() error) error {
 	p.mu.Lock()
 	low := p.low
 	p.mu.Unlock()
 	if low == p.committed {
 		return nil
+	}
+	if err := keep(); err != nil {
+		return err
 	}
 	if err := claim.Commit(low); err != nil {
 		return err

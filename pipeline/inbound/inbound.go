@@ -60,6 +60,11 @@ type Watcher interface {
 	Settled(m *pipeline.Message, s State, reason string)
 }
 
+// Keeper is a Watcher whose notes must outlive a crash: Keep makes durable what
+// it was told, before the group is told that those messages are handled and need
+// not come again.
+type Keeper interface{ Keep() error }
+
 // Queue implements pipeline.Inbound and runs the consumer.
 type Queue struct {
 	cfg      Config

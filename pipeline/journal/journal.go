@@ -14,9 +14,11 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/qihuang-health/qihuang/internal/clock"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -51,6 +53,7 @@ func (t *KeyType) UnmarshalText(b []byte) error {
 // Config says where the journal is and how long it remembers.
 type Config struct {
 	Dir    string
+	FS     vfs.FS        // nil = the disk
 	Window time.Duration // messages older than it are forgotten, as the topic forgets them
 }
 
@@ -83,10 +86,18 @@ type Fate struct {
 	Attempts int           `json:"attempts,omitempty"`
 }
 
+// Topics is a *kafka.Cluster.
+type Topics interface {
+	Partitions(ctx context.Context, topic string) (int, error)
+	Follow(ctx context.Context, topic string, partition int, from int64, fn func(kafka.Record) error) error
+	Bounds(ctx context.Context, topic string, partition int) (first, next int64, err error)
+	Read(ctx context.Context, topic string, partition int, offset int64) (*kafka.Record, error)
+}
+
 // Journal answers while Run runs. Safe for concurrent use.
 type Journal struct {
 	cfg     Config
-	cluster *kafka.Cluster
+	cluster Topics
 	db      *pebble.DB
 	keys    func(*pipeline.Message) []Key
 	clock   clock.Clock
@@ -94,6 +105,12 @@ type Journal struct {
 
 	mu      sync.Mutex
 	written map[string][]string // message id → what its transactions wrote, until it is settled
+
+	fates sync.Mutex // a letter's fate is weighed against the queue's, and written, at once
+
+	told atomic.Int64 // fates written
+	keep sync.Mutex
+	kept int64 // of them known to be on disk
 }
 
 // The rows: 'm' id → entry; 'f' id → fate; 'k' value 0 id → type; 's' source 0
@@ -111,8 +128,8 @@ const (
 
 // Open opens the journal; keys finds the business keys of a message. Close it
 // after Run has returned.
-func Open(cfg Config, cluster *kafka.Cluster, keys func(*pipeline.Message) []Key, c clock.Clock, log *slog.Logger) (*Journal, error) {
-	db, err := shelf.Open(cfg.Dir, shelf.Options{MemTable: 16 << 20, Misses: true})
+func Open(cfg Config, cluster Topics, keys func(*pipeline.Message) []Key, c clock.Clock, log *slog.Logger) (*Journal, error) {
+	db, err := shelf.Open(cfg.Dir, shelf.Options{FS: cfg.FS, MemTable: 16 << 20, Misses: true})
 	if err != nil {
 		return nil, fmt.Errorf("open journal %s: %w", cfg.Dir, err)
 	}
@@ -203,6 +220,8 @@ func (j *Journal) take(topic string, r *kafka.Record) error {
 			err = nil // the queue has told
 		}
 	} else {
+		j.fates.Lock()
+		defer j.fates.Unlock()
 		err = j.letter(b, r)
 	}
 	if err != nil {
@@ -254,12 +273,44 @@ func (j *Journal) letter(b *pebble.Batch, r *kafka.Record) error {
 	if d.Parked() {
 		state = inbound.Parked
 	}
+	if later, err := j.settledAfter(d); err != nil || later {
+		return err
+	}
 	f := Fate{State: state, Time: d.Time, Reason: d.Reason, Map: d.Map, Attempts: d.Attempts}
 	text, err := json.Marshal(&f)
 	if err != nil {
 		return err
 	}
 	return errors.Join(b.Set(rowKey(tabFate, d.ID), text, nil), b.Set(rowKey(tabDead, d.ID), nil, nil))
+}
+
+// settledAfter reports whether a letter's message is known to have had its effect
+// since: the queue tells at once, the topic later, or once more after a crash.
+func (j *Journal) settledAfter(d *pipeline.DeadLetter) (bool, error) {
+	text, err := shelf.Get(j.db, rowKey(tabFate, d.ID))
+	if err != nil || text == nil {
+		return false, err
+	}
+	var f Fate
+	if err := json.Unmarshal(text, &f); err != nil {
+		return false, err
+	}
+	return (f.State == inbound.Done || f.State == inbound.Repeat) && !f.Time.Before(d.Time), nil
+}
+
+// Keep implements inbound.Keeper.
+func (j *Journal) Keep() error {
+	j.keep.Lock()
+	defer j.keep.Unlock()
+	told := j.told.Load()
+	if told == j.kept {
+		return nil
+	}
+	if err := j.db.LogData(nil, pebble.Sync); err != nil {
+		return err
+	}
+	j.kept = told
+	return nil
 }
 
 // Wrote is told of what a transaction of a message wrote (Type/id/version).
@@ -291,11 +342,14 @@ func (j *Journal) Settled(m *pipeline.Message, s inbound.State, reason string) {
 	if err == nil {
 		b := j.db.NewBatch()
 		defer b.Close()
+		j.fates.Lock()
+		defer j.fates.Unlock()
 		err = errors.Join(b.Set(rowKey(tabFate, m.ID), text, nil), b.Delete(rowKey(tabDead, m.ID), nil), b.Commit(pebble.NoSync))
 	}
 	if err != nil {
 		j.log.Error("journal a fate", "message", m.ID, "error", err)
 	}
+	j.told.Add(1)
 }
 
 // forget drops messages received before a time.
@@ -332,4 +386,7 @@ func pairKey(tab byte, a, b string) []byte {
 	return append(append(key, 0), b...)
 }
 
-var _ inbound.Watcher = (*Journal)(nil)
+var (
+	_ inbound.Watcher = (*Journal)(nil)
+	_ inbound.Keeper  = (*Journal)(nil)
+)
