@@ -36,20 +36,25 @@ func (q *Queue) consume(ctx context.Context, claim claim, partition int, next in
 	room := semaphore.NewWeighted(openBytes)
 	keys := turns{waiting: map[string][]kafka.Record{}}
 	work := make(chan kafka.Record)
+	one := func(r *kafka.Record) {
+		q.hands.take()
+		defer q.hands.put()
+		if ctx.Err() != nil {
+			return // comes again
+		}
+		if err := q.handle(ctx, r); err != nil {
+			cancel(err)
+			return
+		}
+		p.done(r.Offset)
+		room.Release(weight(r))
+	}
 	var wg sync.WaitGroup
 	for range q.cfg.Workers {
 		wg.Go(func() {
 			for r := range work {
 				for more := true; more; r, more = keys.next(r.Key) {
-					if ctx.Err() != nil {
-						continue // comes again
-					}
-					if err := q.handle(ctx, &r); err != nil {
-						cancel(err)
-						continue
-					}
-					p.done(r.Offset)
-					room.Release(weight(&r))
+					one(&r)
 				}
 			}
 		})

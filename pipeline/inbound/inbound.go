@@ -29,18 +29,20 @@ type Config struct {
 	Window      time.Duration // for how long the same message is recognised
 	AppendLimit time.Duration // a door waits at most so long for the log
 	Workers     int           // messages of one partition handled at once, each of another key
+	Crowd       int           // so many senders that wait for the log at once
+	Beside      int           // hold handling back to so many messages, of all partitions
 	Attempts    int           // of a message whose sink fails for an internal reason
 	Recent      int           // messages kept for the first page
 }
 
 // Default keeps the memory in dir.
 func Default(dir string) Config {
-	return Config{Dir: dir, Window: 30 * 24 * time.Hour, AppendLimit: 10 * time.Second, Workers: 64, Attempts: 4, Recent: 50}
+	return Config{Dir: dir, Window: 30 * 24 * time.Hour, AppendLimit: 10 * time.Second, Workers: 64, Crowd: 32, Beside: 16, Attempts: 4, Recent: 50}
 }
 
 // Validate reports what is wrong with c.
 func (c Config) Validate() error {
-	if c.Dir == "" || c.Window <= 0 || c.AppendLimit <= 0 || c.Workers < 1 || c.Attempts < 1 || c.Recent < 1 {
+	if c.Dir == "" || c.Window <= 0 || c.AppendLimit <= 0 || c.Workers < 1 || c.Crowd < 1 || c.Beside < 1 || c.Attempts < 1 || c.Recent < 1 {
 		return fault.New(fault.Invalid, "inbound: folder, window, limits and counts must be set")
 	}
 	return nil
@@ -76,6 +78,7 @@ type Queue struct {
 	clock    clock.Clock
 	logger   *slog.Logger
 	board    *board
+	hands    *hands
 	watch    []Watcher
 	held     func(source string) bool
 	wake     chan struct{} // parked messages may go on
@@ -110,7 +113,7 @@ func Open(ctx context.Context, cfg Config, cluster *kafka.Cluster, letters Lette
 }
 
 func newQueue(cfg Config, p appender, letters Letters, s *seen, c clock.Clock, logger *slog.Logger) *Queue {
-	return &Queue{cfg: cfg, producer: p, letters: letters, seen: s, clock: c, logger: logger, board: newBoard(cfg.Recent),
+	return &Queue{cfg: cfg, producer: p, letters: letters, seen: s, clock: c, logger: logger, board: newBoard(cfg.Recent), hands: newHands(cfg.Crowd, cfg.Beside),
 		held: func(string) bool { return false }, wake: make(chan struct{}, 1), commitEvery: commitEvery, sinks: map[string]pipeline.Sink{}}
 }
 
@@ -155,6 +158,8 @@ func (q *Queue) append(ctx context.Context, r kafka.Record, m *pipeline.Message)
 	ctx, cancel := context.WithTimeout(ctx, q.cfg.AppendLimit)
 	defer cancel()
 	q.board.set(m, Waiting, "")
+	q.hands.comes()
+	defer q.hands.goes()
 	partition, offset, err := q.producer.Append(ctx, r)
 	if err != nil {
 		q.board.drop(m.ID)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/qihuang-health/qihuang/internal/clock"
@@ -183,6 +184,38 @@ func TestKeysAreHandledBesideEachOther(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("order %v", got)
 	}
+}
+
+func TestACrowdOfSendersGoesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHands(3, 2)
+		for range 3 {
+			h.comes()
+		}
+		took := 0
+		var mu sync.Mutex
+		for range 5 {
+			go func() {
+				h.take()
+				mu.Lock()
+				defer mu.Unlock()
+				took++
+			}()
+		}
+		steps := []struct {
+			do   func()
+			want int
+		}{{func() {}, 2}, {h.put, 3}, {h.goes, 5}}
+		for i, s := range steps {
+			s.do()
+			synctest.Wait()
+			mu.Lock()
+			if took != s.want {
+				t.Errorf("step %d: %d in hand, want %d", i, took, s.want)
+			}
+			mu.Unlock()
+		}
+	})
 }
 
 func TestRefusedIsKeptRepairedAndReplayed(t *testing.T) {
