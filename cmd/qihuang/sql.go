@@ -16,9 +16,14 @@ type database struct{ conn driver.Conn }
 
 // openDatabase prepares connections; it does not need the engine to be there.
 func openDatabase(c ClickHouseConfig, addr string) (*database, error) {
+	return openDatabaseWith(c, addr, nil)
+}
+
+// openDatabaseWith adds headers to each request.
+func openDatabaseWith(c ClickHouseConfig, addr string, headers map[string]string) (*database, error) {
 	conn, err := clickhouse.Open(&clickhouse.Options{Protocol: clickhouse.HTTP, Addr: []string{addr},
 		Auth:        clickhouse.Auth{Database: "default", Username: c.User, Password: c.Password},
-		DialTimeout: 5 * time.Second, ReadTimeout: 5 * time.Minute, MaxOpenConns: 8, MaxIdleConns: 4})
+		DialTimeout: 5 * time.Second, ReadTimeout: 5 * time.Minute, MaxOpenConns: 8, MaxIdleConns: 4, HttpHeaders: headers})
 	if err != nil {
 		return nil, fmt.Errorf("prepare connection to the warehouse: %w", err)
 	}

@@ -30,13 +30,18 @@ func (h *hub) openWarehouse(ctx context.Context) (err error) {
 		return err
 	}
 	h.onClose(h.warehouse.conn.Close)
+	rows, err := openDatabaseWith(*ch, ch.Address, map[string]string{engine.Urgent: "1"}) // new visits do not wait for analysts
+	if err != nil {
+		return err
+	}
+	h.onClose(rows.conn.Close)
 	cfg := sink.Default()
 	cfg.Database, cfg.Zone, cfg.History, cfg.Layout, cfg.Letters = h.cfg.ClickHouse.Database, h.zone, h.store, h.cfg.ClickHouse.Layout, h.letters
 	var views [][]byte
 	for _, b := range conformance.Views() {
 		views = append(views, b)
 	}
-	if h.sink, err = sink.New(cfg, h.warehouse.conn, h.kafka, h.paths, views, h.log.With("part", "sink")); err != nil {
+	if h.sink, err = sink.New(cfg, rows.conn, h.kafka, h.paths, views, h.log.With("part", "sink")); err != nil {
 		return err
 	}
 	h.inbound.Handle(sink.Kind, h.sink) // replayed rows that a view refused

@@ -31,6 +31,7 @@ type request struct {
 	query    string // from the URL
 	body     io.Reader
 	readonly bool // GET changes nothing
+	urgent   bool // see Urgent
 	wait     bool // wait_end_of_query: send nothing before the end
 	progress bool // send_progress_in_http_headers
 	encoding string
@@ -60,6 +61,7 @@ func readRequest(r *http.Request) (*request, error) {
 		exists:   values.Get("session_check") == "1",
 		timeout:  time.Minute,
 		readonly: r.Method == http.MethodGet || r.Method == http.MethodHead,
+		urgent:   r.Header.Get(Urgent) != "",
 		wait:     on(values.Get("wait_end_of_query")),
 		progress: on(values.Get("send_progress_in_http_headers")),
 	}

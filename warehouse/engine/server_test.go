@@ -23,7 +23,7 @@ func TestHTTP(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *Supervisor){
 		"query": testQuery, "errors": testErrors, "insert": testInsert, "formats": testFormats, "compression": testCompression,
 		"sessions": testSessions, "parallel": testParallel, "cancel": testCancel, "stream": testStream, "external": testExternal,
-		"files": testFiles, "driver": testDriver, "kill": testKill, "progress": testProgress,
+		"files": testFiles, "driver": testDriver, "kill": testKill, "progress": testProgress, "urgency": testUrgency,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -79,13 +80,18 @@ func (s *sessions) close() {
 
 // prologue makes the statements that set up a connection for q. The marker
 // finds the query again; implicit SELECT is a habit of the library that a
-// server has not.
+// server has not. Threads take the niceness of their statement: with none they
+// would be as eager as the hub.
 func (q *request) prologue() string {
 	var b strings.Builder
 	if q.database != "" {
 		b.WriteString("USE " + identifier(q.database) + ";\n")
 	}
-	b.WriteString("SET " + marker + " = " + quote(q.id) + ", implicit_select = 0")
+	nice := patience
+	if q.urgent {
+		nice = niceness
+	}
+	b.WriteString("SET " + marker + " = " + quote(q.id) + ", implicit_select = 0, os_threads_nice_value_query = " + strconv.Itoa(nice))
 	for _, s := range q.settings {
 		b.WriteString(", " + s.name + " = " + quote(s.value))
 	}

@@ -99,9 +99,10 @@ func New(cfg Config, c clock.Clock, log *slog.Logger) (*Gateway, error) {
 	return g, nil
 }
 
-// identify makes a request the gateway's own.
+// identify makes a request the gateway's own, and no urgent one.
 func (g *Gateway) identify(r *http.Request) {
 	r.Header.Del("Authorization")
+	r.Header.Del(engine.Urgent)
 	r.Header.Set("X-ClickHouse-User", g.cfg.User)
 	r.Header.Set("X-ClickHouse-Key", g.cfg.Password)
 }
