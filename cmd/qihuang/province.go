@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/qihuang-health/qihuang/internal/clock"
 	"github.com/qihuang-health/qihuang/internal/sim"
@@ -57,24 +59,32 @@ func provinceCmd() *cobra.Command {
 	return cmd
 }
 
-// writeProvince runs the steps and builds the marts.
+// writeProvince runs the steps, two at once, and builds the marts.
 func writeProvince(ctx context.Context, db *database, cfg sim.Province, say func(string)) error {
 	steps, err := cfg.Steps()
 	if err != nil {
 		return err
 	}
-	begun, said, visits := time.Now(), time.Now(), 0
-	for i, s := range steps {
-		if err := db.Exec(ctx, s.SQL); err != nil {
-			return fmt.Errorf("%s: %w", s.Table, err)
-		}
-		if s.Table == "prescription" {
-			visits += s.Visits
-		}
-		if time.Since(said) > 5*time.Second || i == len(steps)-1 {
-			said = time.Now()
-			say(fmt.Sprintf("已写 %d / %d 次就诊，%.0f 秒", visits, cfg.Visits, time.Since(begun).Seconds()))
-		}
+	var mu sync.Mutex
+	begun, said, done := time.Now(), time.Now(), 0
+	both, writing := errgroup.WithContext(ctx)
+	both.SetLimit(2)
+	for _, s := range steps {
+		both.Go(func() error {
+			if err := db.Exec(writing, s.SQL); err != nil {
+				return fmt.Errorf("%s: %w", s.Table, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if done++; time.Since(said) > 5*time.Second || done == len(steps) {
+				said = time.Now()
+				say(fmt.Sprintf("已写 %d%%（共 %d 次就诊），%.0f 秒", 100*done/len(steps), cfg.Visits, time.Since(begun).Seconds()))
+			}
+			return nil
+		})
+	}
+	if err := both.Wait(); err != nil {
+		return err
 	}
 	return buildMarts(ctx, db, say)
 }

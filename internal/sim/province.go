@@ -66,17 +66,20 @@ func (p Province) Steps() ([]Step, error) {
 	out := p.directory()
 	for from := 0; from < p.Visits; from += chunkVisits {
 		n := min(chunkVisits, p.Visits-from)
-		for _, t := range p.tables(c) {
-			out = append(out, Step{t.name, n, "INSERT INTO qihuang." + t.name + " (" + t.columns + ", _resource, _line, _version, _deleted) WITH " + p.visit(c) + " SELECT " + t.values +
-				fmt.Sprintf(" FROM (SELECT number AS n FROM numbers(%d, %d))", from, n) + t.rest})
+		visits := p.visits(c, from, n)
+		for _, t := range p.tables() {
+			out = append(out, Step{t.name, n, "INSERT INTO qihuang." + t.name + " (" + t.columns + ", _resource, _line, _version, _deleted) SELECT " + t.values + " FROM " + visits + t.rest + blocks})
 		}
 		// the roll-up has no _resource
-		out = append(out, Step{"prescription", n, "INSERT INTO qihuang.prescription (id, no, encounter_id, patient_id, org_code, doctor_id, category, doses, amount, formula, status, authored, _version, _deleted) WITH " + p.visit(c) +
-			" SELECT rx, concat('S', toString(n)), enc, pat, org, doc, kind, if(herbal, doses, NULL), rx_cost, if(herbal, formula, NULL), 'active', at, 1, 0" +
-			fmt.Sprintf(" FROM (SELECT number AS n FROM numbers(%d, %d)) WHERE has_rx", from, n)})
+		out = append(out, Step{"prescription", n, "INSERT INTO qihuang.prescription (id, no, encounter_id, patient_id, org_code, doctor_id, category, doses, amount, formula, status, authored, _version, _deleted)" +
+			" SELECT rx, concat('S', no), enc, pat, org, doc, kind, if(herbal, doses, NULL), rx_cost, if(herbal, formula, NULL), 'active', at, 1, 0 FROM " + visits + " WHERE has_rx" + blocks})
 	}
 	return out, nil
 }
+
+// blocks makes few large parts of an insert: merging small ones costs as much
+// as writing them.
+const blocks = " SETTINGS max_insert_block_size = 4000000, min_insert_block_size_rows = 4000000, min_insert_block_size_bytes = 1000000000"
 
 // hash is a number that follows from the seed, the visit and a purpose.
 func (p Province) hash(purpose string) string {
@@ -87,57 +90,48 @@ func orgOf(hall string) string {
 	return fmt.Sprintf("concat('37', arrayElement(%s, toUInt32(%s %% 16 + 1)), leftPad(toString(intDiv(%s, 16) %% %d + 1), 2, '0'), leftPad(toString(%s + 1), 6, '0'))", texts(cities), hall, hall, counties, hall)
 }
 
-// visit are the WITH expressions of a visit n.
-func (p Province) visit(c *Clinic) string {
-	var diseases, codes, syndromes, scodes, formulas, icd, icdNames []string
-	var herbs, doses [][]string
-	western := map[string]WesternName{}
-	for _, w := range c.Western {
-		western[w.Disease] = w
-	}
-	for _, cs := range c.Cases {
-		diseases, codes, syndromes, scodes, formulas = append(diseases, cs.Disease), append(codes, cs.DiseaseCode), append(syndromes, cs.Syndrome), append(scodes, cs.SyndromeCode), append(formulas, cs.Formula)
-		w := western[cs.DiseaseCode]
-		icd, icdNames = append(icd, w.Code), append(icdNames, w.Name)
-		var names, grams []string
-		for _, h := range cs.Herbs {
-			if herb, ok := c.herb(h); ok {
-				names, grams = append(names, h), append(grams, fmt.Sprint(max(1, int(math.Floor((herb.MinG+herb.MaxG)/2)))))
-			}
-		}
-		herbs, doses = append(herbs, names), append(doses, grams)
-	}
+// visits is a subquery with a row per visit; a statement reads the columns that
+// it needs. Ids grow with time, as those that the repository gives do.
+func (p Province) visits(c *Clinic, from, n int) string {
 	y, m, d := p.Start.Date()
 	perHall := max(1, p.Visits/p.Halls/visitsEach)
-	pick := func(list []string) string { return "arrayElement(" + texts(list) + ", cs)" }
-	lists := func(list [][]string, quoted bool) string {
-		parts := make([]string, len(list))
-		for i, l := range list {
-			parts[i] = "[" + strings.Join(l, ",") + "]"
-			if quoted {
-				parts[i] = texts(l)
-			}
-		}
-		return "arrayElement([" + strings.Join(parts, ",") + "], cs)"
-	}
-	return strings.Join([]string{
-		fmt.Sprintf("toUInt32(n %% %d) AS hall", p.Halls),
+	return "(SELECT " + strings.Join([]string{
+		fmt.Sprintf("n, toUInt32(n %% %d) AS hall", p.Halls), "toString(1000000000 + n) AS no",
 		fmt.Sprintf("toDateTime64('%04d-%02d-%02d 08:00:00', 3, 'Asia/Shanghai') + toIntervalDay(intDiv(n * %d, %d)) + toIntervalSecond(%s %% 32400) AS at", y, m, d, p.Days, p.Visits, p.hash("t")),
 		orgOf("hall") + " AS org",
 		fmt.Sprintf("concat('prac-sim-', toString(hall * %d + %s %% %d)) AS doc", doctors, p.hash("d"), doctors),
 		fmt.Sprintf("concat('pat-sim-', toString(hall), '-', toString(%s %% %d)) AS pat", p.hash("p"), perHall),
-		"concat('enc-sim-', toString(n)) AS enc", "concat('sim|S', toString(n)) AS rx",
-		fmt.Sprintf("toUInt32(%s %% %d + 1) AS cs", p.hash("c"), len(c.Cases)),
-		pick(diseases) + " AS disease", pick(codes) + " AS disease_code", pick(syndromes) + " AS syndrome", pick(scodes) + " AS syndrome_code", pick(formulas) + " AS formula", pick(icd) + " AS icd", pick(icdNames) + " AS icd_name",
+		"concat('enc-sim-', no) AS enc", "concat('sim|S', no) AS rx",
+		"disease, disease_code, syndrome, syndrome_code, formula, icd, icd_name, herb_names",
 		fmt.Sprintf("%s %% 100 AS dice", p.hash("r")), "dice < 90 AS has_rx", "dice < 70 AS herbal",
 		"multiIf(dice < 60, 'decoction', dice < 70, 'granule', dice < 80, 'patent', 'western') AS kind",
 		fmt.Sprintf("3 + 2 * (%s %% 3) AS doses", p.hash("n")),
-		lists(herbs, true) + " AS herb_names",
-		fmt.Sprintf("if(hall = 0 AND intDiv(n, %d) %% 10 = 7, arrayMap(x -> 4 * x, %s), %s) AS herb_grams", p.Halls, lists(doses, false), lists(doses, false)),
-		fmt.Sprintf("if(herbal, toDecimal64(arraySum(herb_grams) * doses * (10 + %s %% 50) / 100, 2), toDecimal64(10 + %s %% 40, 2)) AS rx_cost", p.hash("f"), p.hash("f")),
-		fmt.Sprintf("%s %% 4 = 0 AS treated", p.hash("z")),
+		fmt.Sprintf("if(hall = 0 AND intDiv(n, %d) %% 10 = 7, 4, 1) AS times", p.Halls),
+		fmt.Sprintf("if(herbal, toDecimal64(grams * times * doses * (10 + %s %% 50) / 100, 2), toDecimal64(10 + %s %% 40, 2)) AS rx_cost", p.hash("f"), p.hash("f")),
+		"herb_grams", fmt.Sprintf("%s %% 4 = 0 AS treated", p.hash("z")),
 		fmt.Sprintf("arrayElement(['普通针刺','艾灸治疗','拔罐疗法','推拿治疗'], toUInt32(%s %% 4 + 1)) AS technique", p.hash("q")),
-	}, ", ")
+	}, ", ") + fmt.Sprintf(" FROM (SELECT number AS n, toUInt32(%s %% %d) AS cs FROM numbers(%d, %d)) AS v INNER JOIN %s AS c ON c.cs = v.cs)", p.hash("c"), len(c.Cases), from, n, cases(c))
+}
+
+// cases is a table of what is treated, and with what, by number.
+func cases(c *Clinic) string {
+	western := map[string]WesternName{}
+	for _, w := range c.Western {
+		western[w.Disease] = w
+	}
+	rows := make([]string, len(c.Cases))
+	for i, cs := range c.Cases {
+		w, sum := western[cs.DiseaseCode], 0
+		var names, grams []string
+		for _, h := range cs.Herbs {
+			if herb, ok := c.herb(h); ok {
+				g := max(1, int(math.Floor((herb.MinG+herb.MaxG)/2)))
+				names, grams, sum = append(names, h), append(grams, fmt.Sprint(g)), sum+g
+			}
+		}
+		rows[i] = fmt.Sprintf("(%d, %s, %s, [%s], %d)", i, strings.Trim(texts([]string{cs.Disease, cs.DiseaseCode, cs.Syndrome, cs.SyndromeCode, cs.Formula, w.Code, w.Name}), "[]"), texts(names), strings.Join(grams, ","), sum)
+	}
+	return "(SELECT * FROM values('cs UInt32, disease String, disease_code String, syndrome String, syndrome_code String, formula String, icd String, icd_name String, herb_names Array(String), herb_grams Array(UInt32), grams UInt32', " + strings.Join(rows, ", ") + "))"
 }
 
 // texts writes a list as an array of ClickHouse.
@@ -152,11 +146,11 @@ func texts(list []string) string {
 // into is a table that visits fill.
 type into struct{ name, columns, values, rest string }
 
-func (p Province) tables(c *Clinic) []into {
+func (p Province) tables() []into {
 	key := func(typ, id string) string { return "concat('" + typ + "/', " + id + "), " }
 	return []into{
 		{"encounter", "id, visit_no, org_code, org_name, doctor_id, patient_id, start, status, class, visit_type, insurance",
-			"enc, toString(n), org, concat('示例馆', toString(hall + 1)), doc, pat, at, 'finished', 'AMB', if(" + p.hash("v") + " % 10 < 4, '2', '1'), arrayElement(['03','02','01','07'], toUInt32(" + p.hash("i") + " % 4 + 1)), " + key("Encounter", "enc") + "0, 1, 0", ""},
+			"enc, no, org, concat('示例馆', toString(hall + 1)), doc, pat, at, 'finished', 'AMB', if(" + p.hash("v") + " % 10 < 4, '2', '1'), arrayElement(['03','02','01','07'], toUInt32(" + p.hash("i") + " % 4 + 1)), " + key("Encounter", "enc") + "0, 1, 0", ""},
 		{"condition", "id, encounter_id, patient_id, code, display, system, category, recorded",
 			"concat(enc, '-', toString(k)), enc, pat, arrayElement([disease_code, syndrome_code, icd], k), arrayElement([disease, syndrome, icd_name], k), 'sim', arrayElement(['tcm-disease', 'tcm-syndrome', 'western'], k), at, " + key("Condition", "concat(enc, '-', toString(k))") + "0, 1, 0",
 			" ARRAY JOIN [1, 2, 3] AS k WHERE arrayElement([disease_code, syndrome_code, icd], k) != ''"},
@@ -168,8 +162,8 @@ func (p Province) tables(c *Clinic) []into {
 			"concat('chg-', enc, '-', toString(k)), enc, pat, org, arrayElement(['consultation', kind, 'treatment'], k), arrayElement(['中医辨证论治费', kind, technique], k), 1, arrayElement([toDecimal64(5, 2), rx_cost, toDecimal64(25, 2)], k), 'billed', at, " +
 				key("ChargeItem", "concat('chg-', enc, '-', toString(k))") + "0, 1, 0", " ARRAY JOIN [1, 2, 3] AS k WHERE k = 1 OR k = 2 AND has_rx OR k = 3 AND treated"},
 		{"prescription_item", "prescription_id, line, code, name, dose, unit, quantity",
-			"rx, i - 1, '', if(herbal, arrayElement(herb_names, i), '示例成药'), if(herbal, arrayElement(herb_grams, i), NULL), 'g', if(herbal, arrayElement(herb_grams, i) * doses, 1), " + key("Medication", "rx") + "i - 1, 1, 0",
-			" ARRAY JOIN if(herbal, arrayEnumerate(herb_names), [toUInt32(1)]) AS i WHERE has_rx"},
+			"rx, i - 1, '', herb, if(herbal, gram * times, NULL), 'g', if(herbal, gram * times * doses, 1), " + key("Medication", "rx") + "i - 1, 1, 0",
+			" ARRAY JOIN if(herbal, herb_names, ['示例成药']) AS herb, if(herbal, herb_grams, [0]) AS gram, if(herbal, arrayEnumerate(herb_names), [1]) AS i WHERE has_rx"},
 	}
 }
 
