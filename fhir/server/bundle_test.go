@@ -105,6 +105,25 @@ func TestTransaction_refused(t *testing.T) {
 	}
 }
 
+// TestTransaction_twins shows that two entries with one condition are refused:
+// each would be answered on the state before, and make a resource of its own.
+func TestTransaction_twins(t *testing.T) {
+	h := newHub(t)
+	create := entryOf("POST Patient", patient("", `,"identifier":[{"system":"a","value":"b"}]`), `"ifNoneExist":"identifier=a|b"`)
+	update := entryOf("PUT Patient?identifier=a|b", patient("", `,"identifier":[{"system":"a","value":"b"}]`))
+	for _, second := range []string{create, update} {
+		if a := h.do("POST ", bundleOf("transaction", create, second)).want(t, 400); !strings.Contains(a.body, "Bundle.entry[1].request.url") {
+			t.Errorf("no place: %s", a.body)
+		}
+	}
+	other := strings.Replace(create, "a|b", "a|c", 1)
+	h.do("POST ", bundleOf("transaction", create, other)).want(t, 200)
+	h.do("POST ", bundleOf("batch", create, create)).want(t, 200) // entries of a batch are for themselves
+	if n := h.do("GET /Patient?identifier=a|b&_summary=count", "").node(t).Get("total").Str(); n != "2" {
+		t.Errorf("%s patients", n)
+	}
+}
+
 func TestBatch(t *testing.T) {
 	h := newHub(t)
 	n := h.do("POST ", bundleOf("batch",

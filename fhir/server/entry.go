@@ -41,7 +41,7 @@ func (s *Server) parseEntry(i int, n fhir.Node, base string) (entry, error) {
 	rel := strings.TrimPrefix(url.Str(), base)
 	var path string
 	path, e.query, _ = strings.Cut(rel, "?")
-	t, err := rest.ParseTarget(path, s.parts.Model.IsResource)
+	t, err := s.target(path)
 	if err != nil {
 		return e, located(err, i, ".request.url")
 	}
@@ -53,6 +53,20 @@ func (s *Server) parseEntry(i int, n fhir.Node, base string) (entry, error) {
 		}
 	}
 	return e, nil
+}
+
+// identity is what an entry writes as far as the bundle tells: the resource of
+// its address, or the one its condition means. "" if a new one.
+func (e *entry) identity() string {
+	switch exists := e.header.Get("If-None-Exist"); {
+	case e.target.ID != "":
+		return e.target.Type + "/" + e.target.ID
+	case e.method == http.MethodPost && exists != "":
+		return e.target.Type + "?" + criteria(exists)
+	case e.method != http.MethodPost && e.query != "":
+		return e.target.Type + "?" + e.query
+	}
+	return ""
 }
 
 // request makes the Request that has the same effect as the entry.

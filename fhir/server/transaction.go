@@ -72,7 +72,7 @@ func (s *Server) entries(r *Request, root fhir.Node) ([]entry, error) {
 				return nil, entryFault(i, ".fullUrl", "duplicate", "fullUrl 重复", "the fullUrl occurs twice")
 			}
 			urls[e.fullURL] = true
-			if key := e.target.Type + "/" + e.target.ID; e.target.ID != "" {
+			if key := e.identity(); key != "" {
 				if targets[key] {
 					return nil, entryFault(i, ".request.url", "duplicate", "同一资源在事务中被写两次", "the transaction writes one resource twice")
 				}
