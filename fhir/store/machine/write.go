@@ -31,6 +31,10 @@ func (a *applying) write(i int) error {
 		if err := precondition(op, id, cur); err != nil {
 			return err
 		}
+		if op.Condition != "" && !a.matched[i] && cur != nil && !cur.deleted() { // it would overwrite what it did not ask for
+			return refuse(fault.Conflict, "conflict", "condition-id", "没有符合条件的资源，而请求体中的 id 属于另一资源 "+op.Type+"/"+id,
+				"nothing matches, and the id in the body is that of another resource, "+op.Type+"/"+id)
+		}
 		var out store.Outcome
 		switch op.Method {
 		case store.Delete:

@@ -240,6 +240,12 @@ func (u *suite) conditional() {
 	u.want("its index", u.ids("identifier=9"), o.Version.ID)
 	u.do(create("c", identifier("1")))
 	u.refused(fault.Precondition, op)
+	other := store.Op{Method: store.Update, Type: "Patient", ID: "taken", Resource: []byte(`{"resourceType":"Patient","id":"taken"}`)}
+	u.do(other)
+	other.Condition = "identifier=none"
+	u.refused(fault.Conflict, other) // the id is another resource's
+	u.do(store.Op{Method: store.Delete, Type: "Patient", ID: "taken"})
+	u.want("update as create", u.do(other).Outcomes[0].Status, 201)
 	u.refused(fault.Precondition, store.Op{Method: store.Delete, Type: "Patient", Condition: "identifier=1"})
 	u.refused(fault.Invalid, store.Op{Method: store.Delete, Type: "Patient", Condition: "what=1"})
 	u.do(store.Op{Method: store.Delete, Type: "Patient", Condition: "identifier=1", Many: true})
