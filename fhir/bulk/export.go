@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/fhir"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
@@ -53,7 +54,7 @@ func readExport(s *server.Server, r *server.Request) (*exportRequest, error) {
 		return nil, err
 	}
 	if f := q.Get("_outputFormat"); f != "" && !slices.Contains([]string{mimeLines, "application/ndjson", "ndjson", "application/fhir ndjson"}, f) {
-		return nil, fault.New(fault.Invalid, "_outputFormat must be %s", mimeLines)
+		return nil, badExport("_outputFormat", f, "应为 "+mimeLines, "expected "+mimeLines)
 	}
 	for _, name := range []string{"includeAssociatedData", "organizeOutputBy", "allowPartialManifests"} {
 		if q.Has(name) && !r.Prefer.Lenient {
@@ -71,7 +72,7 @@ func readExport(s *server.Server, r *server.Request) (*exportRequest, error) {
 	}
 	for _, t := range []string{req.since, req.until} {
 		if _, err := time.Parse(time.RFC3339, t); t != "" && err != nil {
-			return nil, fault.New(fault.Invalid, "_since and _until must be instants, e.g. 2026-01-01T00:00:00Z")
+			return nil, badExport("_since/_until", t, "应为带时区的时刻，如 2026-01-01T00:00:00+08:00", "expected an instant, e.g. 2026-01-01T00:00:00+08:00")
 		}
 	}
 	if req.types, err = exportTypes(s, r, list(q["_type"])); err != nil {
@@ -80,7 +81,7 @@ func readExport(s *server.Server, r *server.Request) (*exportRequest, error) {
 	for _, f := range typeFilters(q["_typeFilter"]) {
 		typ, query, ok := strings.Cut(f, "?")
 		if !ok || !s.Model().IsResource(typ) {
-			return nil, fault.New(fault.Invalid, "_typeFilter must be Type?query")
+			return nil, badExport("_typeFilter", f, "应为 类型?检索条件，如 Observation?code=x", "expected Type?query, e.g. Observation?code=x")
 		}
 		req.filters[typ] = append(req.filters[typ], query)
 	}
@@ -92,6 +93,12 @@ func readExport(s *server.Server, r *server.Request) (*exportRequest, error) {
 		req.elements[typ] = strings.TrimPrefix(req.elements[typ]+","+name, ",")
 	}
 	return req, nil
+}
+
+// badExport refuses a parameter's value and says what it should be.
+func badExport(name, value, zh, en string) error {
+	return fault.New(fault.Invalid, "%s: %s", name, en).With(fault.Issue{Severity: "error", Code: "value", Key: "export-parameter",
+		Text: "参数 " + name + " 的值 “" + rest.Clip(value) + "” 不正确：" + zh, TextEN: name + "=" + rest.Clip(value) + ": " + en})
 }
 
 // notOffered refuses an optional parameter of the guide; Prefer:
@@ -177,7 +184,7 @@ func exportTypes(s *server.Server, r *server.Request, asked []string) ([]string,
 	}
 	for _, t := range asked {
 		if !s.Model().IsResource(t) {
-			return nil, fault.New(fault.Invalid, "_type: no resource type %q", t)
+			return nil, badExport("_type", t, "没有这种资源类型", "there is no such resource type")
 		}
 	}
 	asked = slices.DeleteFunc(asked, func(t string) bool { return !slices.Contains(all, t) })

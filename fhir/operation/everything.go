@@ -3,12 +3,15 @@ package operation
 import (
 	"context"
 	"io"
+	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/fhir/bundle"
 	"github.com/qihuang-health/qihuang/fhir/definitions"
+	"github.com/qihuang-health/qihuang/fhir/rest"
 	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/fhir/server"
 	"github.com/qihuang-health/qihuang/fhir/store"
@@ -24,6 +27,9 @@ func everything() server.Operation {
 
 func runEverything(ctx context.Context, s *server.Server, r *server.Request) (*server.Reply, error) {
 	in, err := readInputs(r)
+	if err == nil && !r.Prefer.Lenient {
+		err = everythingInputs(s, in)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -40,6 +46,31 @@ func runEverything(ctx context.Context, s *server.Server, r *server.Request) (*s
 	e := &everythingRun{s: s, r: r, in: in, snap: snap, id: r.Target.ID, seen: map[string]bool{}}
 	return &server.Reply{Offset: snap.Offset(), Stream: func(w io.Writer) error { return e.write(ctx, w) },
 		Close: func() { _ = snap.Close() }}, nil
+}
+
+// everythingInputs refuses parameters and types that would change nothing.
+// _count is taken, though the record comes as one stream.
+func everythingInputs(s *server.Server, in inputs) error {
+	params := []string{"start", "end", "_since", "_type", "_count", "_format", "_pretty"}
+	for _, name := range slices.Sorted(maps.Keys(in.Values)) {
+		if !slices.Contains(params, name) {
+			return misspelt("$everything 没有参数 ", "$everything has no parameter ", name, params)
+		}
+	}
+	for _, list := range in.Values["_type"] {
+		for typ := range strings.SplitSeq(list, ",") {
+			if !s.Model().IsResource(typ) {
+				return misspelt("_type：没有资源类型 ", "_type: there is no resource type ", typ, s.Model().Resources())
+			}
+		}
+	}
+	return nil
+}
+
+// misspelt refuses a name and hints at the one that was meant, perhaps.
+func misspelt(zh, en, name string, known []string) error {
+	return fault.New(fault.Invalid, "unknown name").With(fault.Issue{Severity: "error", Code: "invalid", Key: "parameter",
+		Text: zh + rest.Clip(name), TextEN: en + rest.Clip(name), Hint: fault.DidYouMean(name, known)})
 }
 
 // everythingRun is one $everything on its way out.
@@ -159,12 +190,12 @@ func (e *everythingRun) compartment(ctx context.Context, typ string) error {
 func (e *everythingRun) query(typ string) string {
 	q := "_count=1000&_total=none"
 	if v := e.in.Get("_since"); v != "" {
-		q += "&_lastUpdated=ge" + strings.ReplaceAll(v, "+", "%2B")
+		q += "&_lastUpdated=ge" + url.QueryEscape(v)
 	}
 	dated := slices.ContainsFunc(e.s.Model().SearchParameters(typ), func(p *definitions.SearchParameter) bool { return p.Code == "date" && p.Type == "date" })
 	for name, prefix := range map[string]string{"start": "ge", "end": "le"} {
 		if v := e.in.Get(name); v != "" && dated {
-			q += "&date=" + prefix + v
+			q += "&date=" + prefix + url.QueryEscape(v)
 		}
 	}
 	return q

@@ -145,12 +145,13 @@ func TestEverything(t *testing.T) {
 	do := hub(t)
 	fixture(t, do)
 	for line, want := range map[string]string{
-		"GET /Patient/p/$everything":                                    "p c e o1 o2 o3 org doc",
-		"GET /Patient/p/$everything?_type=Observation":                  "p o1 o2 o3",
-		"GET /Patient/p/$everything?start=2026-01-15&_type=Observation": "p o2",
-		"GET /Encounter/e/$everything":                                  "e o1 doc p org",
-		"GET /Patient/$everything":                                      "p c e o1 o2 o3 org doc q o4",
-		"GET /Encounter/$everything":                                    "e o1 doc p org",
+		"GET /Patient/p/$everything":                                                     "p c e o1 o2 o3 org doc",
+		"GET /Patient/p/$everything?_type=Observation":                                   "p o1 o2 o3",
+		"GET /Patient/p/$everything?start=2026-01-15&_type=Observation":                  "p o2",
+		"GET /Patient/p/$everything?start=2026-01-15T00:00:00%2B08:00&_type=Observation": "p o2",
+		"GET /Encounter/e/$everything":                                                   "e o1 doc p org",
+		"GET /Patient/$everything":                                                       "p c e o1 o2 o3 org doc q o4",
+		"GET /Encounter/$everything":                                                     "e o1 doc p org",
 	} {
 		status, n := do(line, "")
 		got := strings.Fields(ids(n))
@@ -165,6 +166,11 @@ func TestEverything(t *testing.T) {
 	}
 	if status, _ := do("GET /Patient/none/$everything", ""); status != 404 {
 		t.Errorf("status %d", status)
+	}
+	for _, q := range []string{"_type=Observatoin", "stat=2026", "start=soon", "start=2026%26code=x"} {
+		if status, n := do("GET /Patient/p/$everything?"+q, ""); status != 400 {
+			t.Errorf("%s: %d %s", q, status, n.Raw())
+		}
 	}
 }
 
