@@ -51,6 +51,9 @@ func (s *Server) one(r *Request, v *store.Version, offset int64) (*Reply, error)
 	if r.NotModified(v.Version, v.LastUpdated) {
 		return &Reply{Status: http.StatusNotModified, Version: v, NoBody: true, Offset: offset}, nil
 	}
+	if err := s.elements(r, v.Type); err != nil {
+		return nil, err
+	}
 	rep := &Reply{Version: v, Offset: offset}
 	if r.Format.Native != "" {
 		if v.Type != "Binary" {

@@ -23,6 +23,11 @@ func (s *Server) search(ctx context.Context, r *Request) (*Reply, error) {
 	if err := formQuery(r); err != nil {
 		return nil, err
 	}
+	if (r.Shape == rest.TypeLevel || r.Shape == rest.TypeSearch) && !strings.Contains(r.Query, "include") { // what is included has elements of its own
+		if err := s.elements(r, r.Type); err != nil {
+			return nil, err
+		}
+	}
 	query := strip(r.Query)
 	snap, cur, err := s.page(ctx, r, query)
 	if err != nil {

@@ -9,6 +9,22 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
+// elements refuses _elements that the type does not have: they would show less
+// than was meant. Prefer: handling=lenient leaves them out.
+func (s *Server) elements(r *Request, typ string) error {
+	t, asked := s.parts.Model.Type(typ), r.Param("_elements")
+	if asked == "" || t == nil || r.Prefer.Lenient {
+		return nil
+	}
+	name := subset.Unknown(t, asked)
+	if name == "" {
+		return nil
+	}
+	return fault.New(fault.Invalid, "unknown element").With(fault.Issue{Severity: "error", Code: "invalid", Key: "parameter",
+		Text: "_elements：" + typ + " 没有元素 " + rest.Clip(name), TextEN: "_elements: " + typ + " has no element " + rest.Clip(name),
+		Hint: fault.DidYouMean(name, t.JSONNames())})
+}
+
 // view returns the resource as _summary or _elements want it: the stored bytes
 // themselves where neither is given.
 func (s *Server) view(r *Request, raw []byte) ([]byte, error) {

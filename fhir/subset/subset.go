@@ -23,6 +23,17 @@ func Elements(root fhir.Node, typ *definitions.Type, elements string) []byte {
 	}, typ, false)
 }
 
+// Unknown returns the first element named that the type does not have, "" if it
+// has all of them.
+func Unknown(typ *definitions.Type, elements string) string {
+	for _, name := range wanted(elements, typ.Name) {
+		if el, _ := typ.JSONElement(name); el == nil && typ.Element(name) == nil && name != "" && name != "resourceType" {
+			return name
+		}
+	}
+	return ""
+}
+
 // Summary keeps what a form of _summary shows: true (the elements of the summary),
 // text (the narrative and what is required) or data (all but the narrative).
 func Summary(root fhir.Node, typ *definitions.Type, form string) []byte {
