@@ -25,7 +25,8 @@ import (
 type building struct {
 	set      [sha256.Size]byte // of the resources
 	indexer  store.Indexer
-	fresh    []search.Owned // what is made: not offered yet
+	owned    []search.Owned // where the keys of the resources lie
+	fresh    []search.Owned // those that are made: not offered when it begins
 	complete bool
 }
 
@@ -92,7 +93,7 @@ func (m *Machine) plan(resources [][]byte) (*building, []search.Owned, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return &building{set: setOf(resources), indexer: indexer, fresh: without(owned, m.index.Load().owned)}, owned, nil
+	return &building{set: setOf(resources), indexer: indexer, owned: owned}, owned, nil
 }
 
 func setOf(resources [][]byte) [sha256.Size]byte {
@@ -119,6 +120,8 @@ func (m *Machine) beginBuild(b *building) error {
 	if err := m.abandon(batch); err != nil {
 		return err
 	}
+	x := *m.index.Load()
+	b.fresh = without(b.owned, x.owned) // an Offer may have come since it was planned
 	for _, o := range b.fresh {
 		if err := batch.Set(append([]byte{tabBuilt}, o.Prefix...), nil); err != nil {
 			return err
@@ -127,7 +130,6 @@ func (m *Machine) beginBuild(b *building) error {
 	if err := batch.Commit(); err != nil {
 		return err
 	}
-	x := *m.index.Load()
 	x.number, x.next = x.number+1, b.indexer
 	m.built = b
 	m.index.Store(&x)
