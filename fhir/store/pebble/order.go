@@ -48,7 +48,6 @@ func (b *batch) order() error {
 	if !ok {
 		return addRun(b.Batch, run)
 	}
-	slices.SortFunc(changes, func(x, y change) int { return cmp.Or(bytes.Compare(x.key, y.key), x.at-y.at) })
 	out := b.db.NewBatchWithSize(b.Len() + run.Size() + 4*run.Len())
 	add := func(c change) error {
 		if c.delete {
@@ -77,20 +76,24 @@ func (b *batch) order() error {
 	return err
 }
 
-// changes lists what the batch holds; ok is false if it holds more than sets
-// and deletes, whose place among them matters.
+// changes lists what the batch holds in key order; ok is false if it holds more
+// than sets and deletes, whose place among them matters.
 func (b *batch) changes() (list []change, ok bool) {
-	list = make([]change, 0, b.Count())
-	for r := b.Reader(); ; {
+	var tables [256][]change // by first byte: within a table they mostly are in order already
+	n := 0
+	for r := b.Reader(); ; n++ {
 		kind, key, value, more, err := r.Next()
 		switch {
 		case err != nil:
 			return nil, false
 		case !more:
-			return list, true
+			for _, t := range tables {
+				slices.SortFunc(t, func(x, y change) int { return cmp.Or(bytes.Compare(x.key, y.key), x.at-y.at) })
+			}
+			return slices.Concat(tables[:]...), true
 		case kind != pebble.InternalKeyKindSet && kind != pebble.InternalKeyKindDelete:
 			return nil, false
 		}
-		list = append(list, change{key, value, len(list), kind == pebble.InternalKeyKindDelete})
+		tables[key[0]] = append(tables[key[0]], change{key, value, n, kind == pebble.InternalKeyKindDelete})
 	}
 }
