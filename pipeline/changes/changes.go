@@ -49,10 +49,10 @@ func (p *Publisher) Run(ctx context.Context) error {
 // so much time are published again.
 const commitEvery = 200 * time.Millisecond
 
-// pace is the least time from one append to the next: single writes go out in
-// small groups, because every append costs the log an fsync that the writes
-// themselves would otherwise have.
-const pace = 20 * time.Millisecond
+// pause is between two calls that are not full. Every call is two fsyncs, and the
+// embedded broker does one thing at a time: published one by one, the changes
+// would hold up the writes that make them.
+const pause = 50 * time.Millisecond
 
 const sendLimit = 10 * time.Second // for one batch of changes to be durable
 
@@ -86,18 +86,17 @@ func (p *Publisher) publish(ctx context.Context, claim *kafka.Claim) error {
 		case err != nil:
 			return err
 		default:
-			sent := time.Now()
-			if err := p.send(ctx, changes); err != nil {
+			size, err := p.send(ctx, changes)
+			if err != nil {
 				return err
+			}
+			if size > 0 && size < p.batch/2 {
+				rest(ctx, pause)
 			}
 			if n := len(changes); n > 0 {
 				seq = changes[n-1].Seq + 1 // numbers may have holes where history was dropped
 			}
 			through = max(through, upTo)
-			select {
-			case <-time.After(pace - time.Since(sent)):
-			case <-ctx.Done():
-			}
 		}
 		if time.Since(last) >= commitEvery {
 			if err := commit(); err != nil {
@@ -107,12 +106,23 @@ func (p *Publisher) publish(ctx context.Context, claim *kafka.Claim) error {
 	}
 }
 
-// send appends changes in order. Those of one resource share a partition; the
+// rest waits for d or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// send appends changes in order and returns their size. Those of one resource share a partition; the
 // partitions follow each other, so no change overtakes an earlier one of its own.
-func (p *Publisher) send(ctx context.Context, changes []store.Change) error {
+func (p *Publisher) send(ctx context.Context, changes []store.Change) (size int, err error) {
 	parts := map[int][]kafka.Record{}
 	for _, c := range changes {
 		r := kafka.Record{Key: []byte(c.Type + "/" + c.ID), Value: Encode(nil, c)}
+		size += len(r.Value)
 		n := p.producer.Partition(r.Key)
 		parts[n] = append(parts[n], r)
 	}
@@ -121,10 +131,10 @@ func (p *Publisher) send(ctx context.Context, changes []store.Change) error {
 	defer cancel()
 	for _, records := range parts {
 		if _, _, err := p.producer.Append(ctx, records...); err != nil {
-			return err
+			return size, err
 		}
 	}
-	return nil
+	return size, nil
 }
 
 // Change is a record of the topic as a consumer decodes it.
