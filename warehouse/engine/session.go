@@ -89,7 +89,7 @@ func (q *request) prologue() string {
 	}
 	nice := patience
 	if q.urgent {
-		nice = niceness
+		nice = urgency
 	}
 	b.WriteString("SET " + marker + " = " + quote(q.id) + ", implicit_select = 0, os_threads_nice_value_query = " + strconv.Itoa(nice))
 	for _, s := range q.settings {

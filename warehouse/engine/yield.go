@@ -8,16 +8,17 @@ import (
 	"syscall"
 )
 
-// niceness of the engine beside the hub, and of what is asked urgently: the rows
-// of new visits wait for the clinic's requests, but not for long. Everything
-// else takes what these leave: ten heavy queries had made a clinic's request
-// wait a hundred times as long.
+// niceness of the engine's process beside the hub, and of its statements: the
+// rows of new visits are as eager as the hub, everything else waits. Without
+// patience ten heavy queries made a clinic's request wait a hundred times as
+// long; with more of it a query starves on a machine that has other work.
 //
 // A thread takes on its statement's niceness only where the process has
 // CAP_SYS_NICE; elsewhere all keep the process's own.
 const (
 	niceness = 5
-	patience = 19
+	patience = 10
+	urgency  = 0
 )
 
 // Urgent is the header of requests that carry the rows of new visits. It is for

@@ -9,7 +9,7 @@ import (
 
 // testUrgency says that a statement is patient unless its request is urgent.
 func testUrgency(t *testing.T, s *Supervisor) {
-	for header, want := range map[string]string{"": "19", "1": "5"} {
+	for header, want := range map[string]string{"": "10", "1": "0"} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL(), strings.NewReader("SELECT getSetting('os_threads_nice_value_query')"))
 		if err != nil {
 			t.Fatal(err)
