@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/qihuang-health/qihuang/internal/clock"
 )
 
@@ -154,22 +156,23 @@ type Month struct{ time.Time }
 
 func (m Month) partition() string { return m.Format("200601") }
 
-// Build computes the past marts of one month and puts them in place of the old
-// ones at once.
+// Build computes the past marts of one month, both facts side by side, and puts
+// them in place of the old ones at once.
 func (m *Marts) Build(ctx context.Context, month Month) error {
 	where := fmt.Sprintf("start >= toDateTime64('%s 00:00:00', 3, 'Asia/Shanghai') AND start < toDateTime64('%s 00:00:00', 3, 'Asia/Shanghai')",
 		month.Format(time.DateOnly), month.AddDate(0, 1, 0).Format(time.DateOnly))
+	both, ctx := errgroup.WithContext(ctx)
 	for _, fact := range []string{"visit", "prescription"} {
-		rows := m.catalogue.facts[fact].sql(where, true, true) + " SELECT * FROM " + fact + " SETTINGS max_bytes_before_external_group_by = 1000000000"
-		if err := m.replace(ctx, mart(fact, Fact, "past"), month, rows); err != nil {
-			return err
-		}
-		days := m.catalogue.days(fact, "(SELECT * FROM "+mart(fact, Fact, "past")+" WHERE toYYYYMM(day) = "+month.partition()+")")
-		if err := m.replace(ctx, mart(fact, Cube, "past"), month, days); err != nil {
-			return err
-		}
+		both.Go(func() error {
+			rows := m.catalogue.facts[fact].sql(where, true, true) + " SELECT * FROM " + fact + " SETTINGS max_bytes_before_external_group_by = 1000000000"
+			if err := m.replace(ctx, mart(fact, Fact, "past"), month, rows); err != nil {
+				return err
+			}
+			days := m.catalogue.days(fact, "(SELECT * FROM "+mart(fact, Fact, "past")+" WHERE toYYYYMM(day) = "+month.partition()+")")
+			return m.replace(ctx, mart(fact, Cube, "past"), month, days)
+		})
 	}
-	return nil
+	return both.Wait()
 }
 
 // replace fills a table beside and exchanges the partition. The table beside
