@@ -15,7 +15,7 @@ import (
 )
 
 // taskKinds are the kinds of tasks in words.
-var taskKinds = map[string]string{alerts.KindAlert: "预警", alerts.KindQuality: "数据质量", alerts.KindReview: "处方点评反馈"}
+var taskKinds = map[string]string{alerts.KindAlert: "预警", alerts.KindQuality: "数据质量", alerts.KindReview: "处方点评反馈", alerts.KindAppeal: "绩效评分"}
 
 // levelTitles are the levels of alerts in words, the worst first.
 var levelTitles = []choice{{Key: "serious", Name: "严重"}, {Key: "warning", Name: "警告"}, {Key: "info", Name: "提示"}}

@@ -40,6 +40,8 @@ func (a *App) Mount(r gin.IRouter) {
 	p.POST("/saved", a.sameOrigin, a.savePivot)
 	p.GET("/saved/:id", a.openSaved)
 	p.POST("/saved/:id/delete", a.sameOrigin, a.deleteSaved)
+	p.GET("/appraisal", a.appraisalPage)
+	p.POST("/appraisal", a.sameOrigin, a.appeal)
 	p.GET("/reports", a.reportsPage)
 	p.POST("/reports", a.sameOrigin, a.createReport)
 	p.GET("/report/:id", a.reportPage)
@@ -55,7 +57,7 @@ func (a *App) Mount(r gin.IRouter) {
 var sections = []web.Link{
 	{URL: "/supervision", Name: "驾驶舱"}, {URL: "/supervision/indicators", Name: "全部指标"}, {URL: "/supervision/map", Name: "地区分布"}, {URL: "/supervision/halls", Name: "中医馆"},
 	{URL: "/supervision/workload", Name: "医生工作量"}, {URL: "/supervision/spectrum", Name: "病证方药"}, {URL: "/supervision/pivot", Name: "自助分析"},
-	{URL: "/supervision/alerts", Name: "预警"}, {URL: "/supervision/quality", Name: "数据质量"}, {URL: "/supervision/review", Name: "处方点评"}, {URL: "/supervision/reports", Name: "报告"},
+	{URL: "/supervision/alerts", Name: "预警"}, {URL: "/supervision/quality", Name: "数据质量"}, {URL: "/supervision/review", Name: "处方点评"}, {URL: "/supervision/appraisal", Name: "绩效评分"}, {URL: "/supervision/reports", Name: "报告"},
 }
 
 // page makes the layout's data. The menu counts the open alerts.

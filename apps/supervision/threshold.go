@@ -2,6 +2,7 @@ package supervision
 
 import (
 	"cmp"
+	"strings"
 
 	"github.com/qihuang-health/qihuang/warehouse/measures"
 )
@@ -11,21 +12,26 @@ type limit struct{ Level, Text, From, To, Source string }
 
 // limits are the thresholds that the installation sets for an indicator.
 func limits(m *measures.Measure) (out []limit) {
-	show := func(v float64) string { return text(m, measures.Score{Value: v, Defined: true}) }
 	for _, t := range m.Thresholds {
-		l := limit{Level: "全部", From: cmp.Or(t.From, "—"), To: cmp.Or(t.To, "—"), Source: t.Source}
+		l := limit{Level: "全部", Text: required(m, &t), From: cmp.Or(t.From, "—"), To: cmp.Or(t.To, "—"), Source: t.Source}
 		if t.Level != "" {
 			l.Level = cmp.Or(levels[t.Level], t.Level)
-		}
-		if t.AtLeast != nil {
-			l.Text = "不低于 " + show(*t.AtLeast)
-		}
-		if t.AtMost != nil {
-			l.Text += "　不高于 " + show(*t.AtMost)
 		}
 		out = append(out, l)
 	}
 	return out
+}
+
+// required puts a threshold in words.
+func required(m *measures.Measure, t *measures.Threshold) (words string) {
+	show := func(v float64) string { return text(m, measures.Score{Value: v, Defined: true}) }
+	if t.AtLeast != nil {
+		words = "不低于 " + show(*t.AtLeast)
+	}
+	if t.AtMost != nil {
+		words += "　不高于 " + show(*t.AtMost)
+	}
+	return strings.TrimSpace(words)
 }
 
 // off says how a value misses a threshold, "" if it does not or there is none.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -15,7 +17,11 @@ import (
 // tables and the indicators equal to the truth the simulator knows.
 func TestIndicators(t *testing.T) {
 	needEngine(t)
-	h := startHub(t)
+	file := filepath.Join(t.TempDir(), "hub.yaml")
+	if err := os.WriteFile(file, []byte("supervision: {thresholds: [{measure: overdose-prescription-rate, atMost: 0.3, source: 测试用的要求}]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := startHub(t, "--config", file)
 	cfg := sim.Default(time.Date(2026, 11, 20, 0, 0, 0, 0, sim.China()))
 	cfg.Seed, cfg.Days, cfg.BaseURL = 7, 2, h.url("")
 	report, err := sim.Run(context.Background(), cfg, nil)

@@ -38,6 +38,7 @@ func (h *program) supervised() {
 		{"/supervision/backtest?from=2026-11-20&to=2026-11-21", "超剂量处方率偏高"},
 		{"/supervision/quality?" + november, "要求整改"},
 		{"/supervision/review?" + november, "新的抽样"},
+		{"/supervision/appraisal?" + november, "不高于"},
 		{"/supervision/reports?" + november, "建立草稿"},
 		{"/supervision/pivot?d=org&d=day&m=outpatient-visits&m=cost-per-visit&" + november, "把浏览器地址发给同事"},
 	} {

@@ -122,6 +122,9 @@ func (h *program) worked() {
 	if code, page := h.form("/supervision/alerts", "day", "2026-11-21"); code != 200 || !strings.Contains(page, "超剂量处方率偏高") {
 		h.t.Fatalf("the planted hall raises no alert: %d", code)
 	}
+	if code, page := h.form("/supervision/appraisal", "org", "379901000001", "period", "2026-11", "text", "四张处方为医嘱加量", "by", "馆长"); code != 200 || !strings.Contains(page, "绩效评分申诉") {
+		h.t.Errorf("an appeal: %d", code)
+	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.Flag("disable-background-networking", true), chromedp.WindowSize(1366, 768))
 	alloc, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
 	defer cancel()

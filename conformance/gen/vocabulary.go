@@ -24,7 +24,7 @@ func guideVocabulary(from, to string) error {
 		{"organization-level", "机构级别", "本指南", [][2]string{{"province", "省级"}, {"city", "市级"}, {"county", "县级"}, {"hospital", "中医医院"}, {"community", "社区卫生服务中心"}, {"township", "乡镇卫生院"}, {"village", "村卫生室"}, {"hall", "中医馆"}}},
 		{"device-kind", "中医诊断设备种类", "本指南", [][2]string{{"tongue-imaging", "舌象采集仪"}, {"face-imaging", "面象采集仪"}, {"pulse", "脉象采集仪"}}},
 		{"constitution-judgement", "体质判定", "ZYYXH/T 157-2009 中医体质分类与判定", [][2]string{{"yes", "是"}, {"basically", "基本是"}, {"inclined", "倾向是"}, {"no", "否"}}},
-		{"supervision-task", "监管事项类别", "本指南", [][2]string{{"alert", "预警整改"}, {"data-quality", "数据质量整改"}, {"review", "处方点评反馈"}, {"review-sample", "处方点评抽样"}, {"prescription-review", "处方点评"}}},
+		{"supervision-task", "监管事项类别", "本指南", [][2]string{{"alert", "预警整改"}, {"data-quality", "数据质量整改"}, {"review", "处方点评反馈"}, {"appeal", "绩效评分申诉"}, {"review-sample", "处方点评抽样"}, {"prescription-review", "处方点评"}}},
 		{"supervision-task-state", "监管事项状态", "本指南", [][2]string{{"waiting", "待分派"}, {"assigned", "已分派"}, {"working", "处理中"}, {"submitted", "待复核"}, {"closed", "已办结"}, {"cancelled", "已撤销"}}},
 		{"review-state", "处方点评状态", "本指南；结论取自《医院处方点评管理规范（试行）》（卫医管发〔2010〕28号）", [][2]string{{"waiting", "待点评"}, {"reasonable", "合理处方"}, {"unreasonable", "不合理处方"}}},
 		{"supervision-report", "监管报告种类", "本指南", [][2]string{{"month", "月报"}, {"quarter", "季报"}, {"year", "年报"}}},

@@ -194,7 +194,8 @@ func (d *Desk) Task(ctx context.Context, id string) (t *Task, err error) {
 // code.
 func (d *Desk) Organizations(ctx context.Context) (map[string]Hall, error) { return d.halls(ctx) }
 
-// Open opens a task that no rule found, such as a data-quality follow-up.
+// Open opens a task that no rule found, such as a data-quality follow-up. The
+// hall works it off; an appeal goes to the organisation above it.
 func (d *Desk) Open(ctx context.Context, t *Task, by string) (*Task, error) {
 	halls, err := d.halls(ctx)
 	if err != nil {
@@ -202,14 +203,18 @@ func (d *Desk) Open(ctx context.Context, t *Task, by string) (*Task, error) {
 	}
 	hall, ok := halls[t.Org]
 	switch {
-	case t.Title == "" || by == "" || t.Kind != KindQuality && t.Kind != KindAlert && t.Kind != KindReview:
-		return nil, fault.New(fault.Invalid, "待办要有类别（alert、data-quality 或 review）、标题与发起人")
+	case t.Title == "" || by == "" || !slices.Contains([]string{KindQuality, KindAlert, KindReview, KindAppeal}, t.Kind):
+		return nil, fault.New(fault.Invalid, "待办要有类别（alert、data-quality、review 或 appeal）、标题与发起人")
 	case !ok:
 		return nil, fault.New(fault.NotFound, "没有机构 %q", t.Org)
 	}
 	now := d.Clock.Now()
 	t.ID, t.State, t.Authored, t.OrgName = "task-"+uuid.NewString(), Assigned, now, hall.Name
-	t.Owner, t.OwnerName = hall.Code, hall.Name
+	owner := hall
+	if above, ok := halls[hall.Owner]; ok && t.Kind == KindAppeal { // nobody judges his own appeal
+		owner = above
+	}
+	t.Owner, t.OwnerName = owner.Code, owner.Name
 	if t.Level == "" {
 		t.Level = "warning"
 	}

@@ -117,6 +117,8 @@ func TestDesk(t *testing.T) {
 		{"POST", "/api/supervision/tasks/" + task.ID + "/assign", `not JSON`, 400, "JSON"},
 		{"POST", "/api/supervision/tasks", `{"kind":"data-quality","org":"h","title":"缺报","text":"缺 3 天","by":"李"}`, 200, `"state":"assigned"`},
 		{"POST", "/api/supervision/tasks", `{"kind":"data-quality","org":"nowhere","title":"缺报","by":"李"}`, 404, "nowhere"},
+		{"POST", "/api/supervision/tasks", `{"kind":"appeal","org":"h","title":"申诉","text":"数据已补","by":"馆"}`, 200, `"owner":"x"`},
+		{"POST", "/api/supervision/tasks", `{"kind":"other","org":"h","title":"申诉","by":"馆"}`, 400, "appeal"},
 		{"GET", "/api/supervision/tasks?kind=data-quality", "", 200, `"total":1`},
 		{"GET", "/api/supervision/alerts/backtest?from=2026-09-30&to=2026-09-01", "", 400, "两年"},
 		{"GET", "/api/supervision/alerts/rules", "", 200, "doctor-overload"},

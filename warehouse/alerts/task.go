@@ -27,6 +27,7 @@ const (
 	KindAlert   = "alert"        // 预警整改
 	KindQuality = "data-quality" // 数据质量随访
 	KindReview  = "review"       // 处方点评反馈
+	KindAppeal  = "appeal"       // 绩效评分申诉
 )
 
 // State is where a task stands: Task.businessStatus, finer than Task.status.

@@ -14,9 +14,10 @@ type Threshold struct {
 	Level   string   `yaml:"level" json:"level,omitempty"` // of hall.level: hospital, community, township, village …
 	AtLeast *float64 `yaml:"atLeast" json:"atLeast,omitempty"`
 	AtMost  *float64 `yaml:"atMost" json:"atMost,omitempty"`
-	From    string   `yaml:"from" json:"from,omitempty"` // YYYY-MM-DD, "" = always
-	To      string   `yaml:"to" json:"to,omitempty"`     // last day
-	Source  string   `yaml:"source" json:"source"`       // the document that sets it
+	From    string   `yaml:"from" json:"from,omitempty"`     // YYYY-MM-DD, "" = always
+	To      string   `yaml:"to" json:"to,omitempty"`         // last day
+	Source  string   `yaml:"source" json:"source"`           // the document that sets it
+	Weight  float64  `yaml:"weight" json:"weight,omitempty"` // in a hall's appraisal; 0 = 1
 }
 
 // ValidateThresholds reports the first threshold that cannot be.
@@ -24,6 +25,9 @@ func ValidateThresholds(list []Threshold) error {
 	for _, t := range list {
 		if t.Measure == "" || t.AtLeast == nil && t.AtMost == nil || t.Source == "" {
 			return fault.New(fault.Invalid, "supervision.thresholds：每条要有 measure、atLeast 或 atMost，以及依据 source")
+		}
+		if t.Weight < 0 {
+			return fault.New(fault.Invalid, "supervision.thresholds：%s 的权重 weight 不能为负", t.Measure)
 		}
 		for _, day := range []string{t.From, t.To} {
 			if _, err := time.Parse(time.DateOnly, day); day != "" && err != nil {
