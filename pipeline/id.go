@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"sync"
 	"time"
@@ -39,6 +40,17 @@ func (g *IDs) Next() string {
 		}
 	}
 	return crockford(g.ms, g.hi, g.lo)
+}
+
+// IDOf is the id of a message that follows from what it is about, so that making
+// it again makes the same message; it sorts by t.
+func IDOf(t time.Time, parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		_, _ = h.Write([]byte(p + "\x00"))
+	}
+	sum := h.Sum(nil)
+	return crockford(uint64(max(t.UnixMilli(), 0)), binary.BigEndian.Uint16(sum), binary.BigEndian.Uint64(sum[2:]))
 }
 
 // IDFloor is the least id that a message received at t can have; "" for the zero

@@ -33,3 +33,14 @@ func TestIDsGrowThoughTheClockStepsBack(t *testing.T) {
 		t.Fatalf("%q after %q", b, a)
 	}
 }
+
+func TestIDOf(t *testing.T) {
+	at := time.Date(2026, 11, 26, 6, 0, 0, 0, time.UTC)
+	a := IDOf(at, "city", "Patient", "1")
+	if a != IDOf(at, "city", "Patient", "1") || a == IDOf(at, "city", "Patient1", "") || len(a) != 26 {
+		t.Errorf("%s", a)
+	}
+	if a < IDFloor(at) || a >= IDFloor(at.Add(time.Millisecond)) || IDOf(time.Time{}, "x") < IDFloor(time.Time{}) {
+		t.Errorf("%s does not sort by time", a)
+	}
+}

@@ -348,7 +348,7 @@ const (
 // version is the same letter however often it comes.
 func (p *Pusher) letter(ctx context.Context, o outgoing, no *refusal) error {
 	m := p.parts.Intake.Message(PushKind, o.Type+"/"+o.ID, "application/fhir+json", "", o.content)
-	m.ID = hash(m.Source, o.Type, o.ID, strconv.FormatInt(o.Version.Version, 10))
+	m.ID = pipeline.IDOf(o.LastUpdated, m.Source, o.Type, o.ID, strconv.FormatInt(o.Version.Version, 10))
 	m.Headers[headType], m.Headers[headID] = o.Type, o.ID
 	for ctx.Err() == nil {
 		if err := p.parts.Intake.Refuse(ctx, m, no.fault()); !fault.Is(err, fault.Unavailable) {
