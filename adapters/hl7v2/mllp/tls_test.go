@@ -80,7 +80,7 @@ func (a *authority) pool() *x509.CertPool {
 
 // startTLS listens with a certificate of hub; partners is the authority of the
 // senders, nil = anybody.
-func startTLS(t *testing.T, hub, partners *authority) (*queue, string) {
+func startTLS(t *testing.T, hub, partners *authority, stall time.Duration) (*queue, string) {
 	t.Helper()
 	hub.issue("hub")
 	clientCA := ""
@@ -91,7 +91,7 @@ func startTLS(t *testing.T, hub, partners *authority) (*queue, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, addr, _ := start(t, func(c *Config) { c.TLS = cfg })
+	q, addr, _ := start(t, func(c *Config) { c.TLS, c.Stall = cfg, stall })
 	return q, addr
 }
 
@@ -109,7 +109,7 @@ func dialTLS(t *testing.T, addr string, cfg *tls.Config) *partner {
 // both modes, GBK, several messages in one write, one message in many.
 func TestTLS(t *testing.T) {
 	hub, partners := newAuthority(t), newAuthority(t)
-	q, addr := startTLS(t, hub, partners)
+	q, addr := startTLS(t, hub, partners, patience)
 	p := dialTLS(t, addr, &tls.Config{RootCAs: hub.pool(), Certificates: []tls.Certificate{partners.issue("his")}})
 
 	p.send(bytes.Join([][]byte{wrap(adt("1", "")), wrap(adt("2", "NE|NE")), wrap(adt("3", "AL|NE")), wrap(adt("4", "ER|NE"))}, nil))
@@ -140,7 +140,7 @@ func TestTLS(t *testing.T) {
 // TestTLS_bad: who is not whom the other expects sends nothing.
 func TestTLS_bad(t *testing.T) {
 	hub, partners, stranger := newAuthority(t), newAuthority(t), newAuthority(t)
-	q, addr := startTLS(t, hub, partners)
+	q, addr := startTLS(t, hub, partners, patience)
 	good := partners.issue("his")
 	for name, cfg := range map[string]*tls.Config{
 		"no certificate":            {RootCAs: hub.pool()},
@@ -151,7 +151,7 @@ func TestTLS_bad(t *testing.T) {
 	} {
 		if c, err := tls.Dial("tcp", addr, cfg); err == nil { // TLS 1.3 tells the client with the first answer
 			_, _ = c.Write(wrap(adt("1", "")))
-			_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+			_ = c.SetReadDeadline(time.Now().Add(patience))
 			if n, err := c.Read(make([]byte, 1)); err == nil || n > 0 {
 				t.Errorf("%s: answered", name)
 			}
@@ -163,11 +163,6 @@ func TestTLS_bad(t *testing.T) {
 	if plain.ack() != nil {
 		t.Error("answered without TLS")
 	}
-	silent := dial(t, addr) // says nothing: not kept longer than a stalled message
-	_ = silent.SetReadDeadline(time.Now().Add(5 * time.Second))
-	if _, err := silent.Read(make([]byte, 1)); err == nil || isTimeout(err) {
-		t.Errorf("a silent connection is kept: %v", err)
-	}
 	p := dialTLS(t, addr, &tls.Config{RootCAs: hub.pool(), Certificates: []tls.Certificate{good}})
 	p.send(wrap(adt("2", "")))
 	if a := p.ack(); a == nil || a.Get("MSA-1") != "AA" {
@@ -175,6 +170,17 @@ func TestTLS_bad(t *testing.T) {
 	}
 	if m, n := q.counts(); m != 1 || n != 0 {
 		t.Errorf("%d messages, %d letters", m, n)
+	}
+}
+
+// TestTLSSilence: who never begins the handshake is not kept longer than a
+// stalled message.
+func TestTLSSilence(t *testing.T) {
+	_, addr := startTLS(t, newAuthority(t), nil, 50*time.Millisecond)
+	silent := dial(t, addr)
+	_ = silent.SetReadDeadline(time.Now().Add(patience))
+	if _, err := silent.Read(make([]byte, 1)); err == nil || isTimeout(err) {
+		t.Errorf("a silent connection is kept: %v", err)
 	}
 }
 
@@ -186,7 +192,7 @@ func isTimeout(err error) bool {
 // TestTLSWithoutClientCertificates takes everybody who trusts the hub.
 func TestTLSWithoutClientCertificates(t *testing.T) {
 	hub := newAuthority(t)
-	_, addr := startTLS(t, hub, nil)
+	_, addr := startTLS(t, hub, nil, patience)
 	p := dialTLS(t, addr, &tls.Config{RootCAs: hub.pool()})
 	p.send(wrap(adt("1", "AL|NE")))
 	if a := p.ack(); a == nil || a.Get("MSA-1") != "CA" {
