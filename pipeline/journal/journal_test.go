@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,6 +142,48 @@ func TestJournal(t *testing.T) {
 	}
 }
 
+// hasty is a clock on which every question takes a second.
+type hasty struct{ n atomic.Int64 }
+
+func (c *hasty) Now() time.Time { return time.Unix(1_790_000_000+c.n.Add(1), 0) }
+
+// TestPagesEndInTime: a filter that matches next to nothing gives pages that end
+// early, and together they find it.
+func TestPagesEndInTime(t *testing.T) {
+	j, err := Open(Default(t.TempDir()), nil, words, clock.System{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if err := j.Generate(2000); err != nil {
+		t.Fatal(err)
+	}
+	oldest := pipeline.Message{ID: "0", Source: "source-3", Kind: "rare", Received: time.Now()}
+	b := j.db.NewBatch()
+	if err := errors.Join(j.note(b, &oldest, kafka.Inbound, &kafka.Record{}), b.Commit(nil)); err != nil {
+		t.Fatal(err)
+	}
+	j.clock = &hasty{}
+	q, pages := Query{Kind: "rare", Limit: 5}, 0
+	for {
+		p, err := j.Search(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages++
+		if len(p.Items) == 1 && p.Next == "" {
+			break
+		}
+		if len(p.Items) > 0 || p.Next == "" || pages > 20 {
+			t.Fatalf("page %d: %+v", pages, p)
+		}
+		q.Before = p.Next
+	}
+	if pages < 5 {
+		t.Errorf("%d pages", pages)
+	}
+}
+
 // BenchmarkSearch looks for business keys among many messages;
 // QIHUANG_HEAVY=1 makes them five million.
 func BenchmarkSearch(b *testing.B) {
@@ -156,7 +199,7 @@ func BenchmarkSearch(b *testing.B) {
 	if err := j.Generate(n); err != nil {
 		b.Fatal(err)
 	}
-	for _, q := range []Query{{Key: "患者77"}, {Key: "v123456"}, {Key: "患者7"}, {Source: "source-3"}, {Source: "source-3", State: inbound.Done}} {
+	for _, q := range []Query{{Key: "患者77"}, {Key: "v123456"}, {Key: "患者7"}, {Source: "source-3"}, {Source: "source-3", State: inbound.Done}, {Kind: "none"}} {
 		q.Limit = 50
 		b.Run(fmt.Sprintf("%+v", q), func(b *testing.B) {
 			for b.Loop() {

@@ -36,9 +36,25 @@ type Page struct {
 }
 
 const (
-	maxScan  = 50_000 // rows looked at for one page: a filter that matches little ends early, and can go on
-	maxMatch = 20_000 // messages of one key
+	maxMatch = 20_000                 // messages of one key
+	patience = 250 * time.Millisecond // of one page: a filter that matches little ends early, and can go on
+	atLeast  = 256                    // rows looked at however long they take
 )
+
+// effort ends a page whose filter matches little.
+type effort struct {
+	now  func() time.Time
+	end  time.Time
+	rows int
+}
+
+func (j *Journal) effort() effort { return effort{now: j.clock.Now, end: j.clock.Now().Add(patience)} }
+
+// spent counts one row and reports whether the page must end before it.
+func (e *effort) spent() bool {
+	e.rows++
+	return e.rows > atLeast && e.rows%16 == 0 && e.now().After(e.end)
+}
 
 // fold is the form keys are compared in.
 func fold(s string) string {
@@ -77,10 +93,10 @@ func (j *Journal) Search(ctx context.Context, q Query) (*Page, error) {
 	}
 	defer it.Close()
 	p := &Page{Items: []*Entry{}}
-	scanned := 0
+	work := j.effort()
 	for ok := it.Last(); ok; ok = it.Prev() {
 		id := string(it.Key()[len(prefix):])
-		if scanned++; len(p.Items) == q.Limit || scanned > maxScan {
+		if len(p.Items) == q.Limit || work.spent() {
 			p.Next = id + "\x00" // the bound is exclusive: begin with this one
 			break
 		}
@@ -108,11 +124,12 @@ func (j *Journal) byKey(ctx context.Context, snap *pebble.Snapshot, q Query) (*P
 	}
 	slices.Sort(ids)
 	p := &Page{Items: []*Entry{}}
+	work := j.effort()
 	for _, id := range slices.Backward(slices.Compact(ids)) {
 		if q.Before != "" && id >= q.Before {
 			continue
 		}
-		if len(p.Items) == q.Limit {
+		if len(p.Items) == q.Limit || work.spent() {
 			p.Next = id + "\x00"
 			break
 		}
