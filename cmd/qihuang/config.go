@@ -117,7 +117,7 @@ type HistoryConfig struct {
 func Default() Config {
 	return Config{Data: "./data", Listen: "127.0.0.1", Log: LogConfig{Level: "info"},
 		Ports:      Ports{HTTP: 8080, MLLP: 2575, ClickHouse: 8123, Kafka: 9092, S3: 9000},
-		Kafka:      KafkaConfig{Brokers: []string{}, Prefix: "qihuang.", Partitions: 2, Replication: -1},
+		Kafka:      KafkaConfig{Brokers: []string{}, Prefix: "qihuang.", Partitions: 1, Replication: -1},
 		ClickHouse: ClickHouseConfig{Database: "qihuang", User: "default", Exports: []exports.Export{}, Users: []gateway.User{}},
 		S3:         S3Config{Bucket: "qihuang"}, FHIR: FHIRConfig{Validation: "structure", Sources: map[string]string{}, Burst: 100, MaxBodyMB: 50},
 		Outbound:     outbound.Config{Allow: []string{}},

@@ -44,7 +44,7 @@ type Config struct {
 
 // Default returns an embedded broker on 127.0.0.1:9092 with its data in dir.
 func Default(dir string) Config {
-	return Config{Dir: dir, Host: "127.0.0.1", Port: 9092, Prefix: "qihuang.", InboundPartitions: 2, Replication: -1, MaxMessage: 64 << 20}
+	return Config{Dir: dir, Host: "127.0.0.1", Port: 9092, Prefix: "qihuang.", InboundPartitions: 1, Replication: -1, MaxMessage: 64 << 20}
 }
 
 // Validate reports what is wrong with c.
