@@ -3,6 +3,7 @@ package text
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/mozillazg/go-pinyin"
 )
@@ -19,8 +20,6 @@ func Pinyin(folded string) []string {
 	if !HasHan(folded) {
 		return nil
 	}
-	args := pinyin.NewArgs()
-	args.Heteronym = true
 	full, initials := []string{""}, []string{""}
 	for _, r := range folded {
 		var readings []string
@@ -28,7 +27,7 @@ func Pinyin(folded string) []string {
 		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
 			readings = []string{string(r)}
 		case isHan(r):
-			readings = distinct(pinyin.SinglePinyin(r, args))
+			readings = slices.Clone(readingsOf(r))
 		}
 		if len(readings) == 0 {
 			continue
@@ -40,6 +39,21 @@ func Pinyin(folded string) []string {
 		initials = times(initials, distinct(readings))
 	}
 	return distinct(append(full, initials...))
+}
+
+// known keeps the readings of the characters that came up: the library cleans its
+// table with regular expressions at every look. There are some ten thousand.
+var known sync.Map // rune → []string
+
+func readingsOf(r rune) []string {
+	if list, ok := known.Load(r); ok {
+		return list.([]string)
+	}
+	args := pinyin.NewArgs()
+	args.Heteronym = true
+	list := distinct(pinyin.SinglePinyin(r, args))
+	known.Store(r, list)
+	return list
 }
 
 func times(begin, end []string) []string {
