@@ -18,7 +18,7 @@ import (
 func TestIndicators(t *testing.T) {
 	needEngine(t)
 	file := filepath.Join(t.TempDir(), "hub.yaml")
-	if err := os.WriteFile(file, []byte("supervision: {thresholds: [{measure: overdose-prescription-rate, atMost: 0.3, source: 测试用的要求}]}\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("supervision: {thresholds: [{measure: overdose-prescription-rate, atMost: 0.01, source: 测试用的要求}]}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	h := startHub(t, "--config", file)
