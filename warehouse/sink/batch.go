@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/qihuang-health/qihuang/fhir"
 	"github.com/qihuang-health/qihuang/warehouse/views"
@@ -17,14 +20,25 @@ import (
 type rows struct {
 	table *table
 	list  [][]any
-	lines map[string]uint32 // resource → most rows it had in this batch or before
+	gone  [][]any           // tombstones of lines that resources have no longer
+	again map[string]extent // the resources that may have had rows before
+}
+
+// extent is what a batch has of one resource in one table.
+type extent struct {
+	version    uint64 // newest in the batch
+	lines, all uint32 // of that version; most of any version
 }
 
 // batch is what one round writes.
 type batch struct {
 	items []arrival
-	token string // names the range of the topic; "" = none, rows are their own keys
+	span  span   // of the topic; unused where the rows come from elsewhere
+	token string // names the span; "" = none, rows are their own keys
 	bytes int
+
+	shape *shape          // the rows were made for; nil = not made yet
+	again map[string]bool // resources whose first version is not all there is
 	rows  map[*table]*rows
 	dead  []refusal
 }
@@ -38,27 +52,19 @@ type refusal struct {
 func (b *batch) of(t *table) *rows {
 	r := b.rows[t]
 	if r == nil {
-		r = &rows{table: t, lines: map[string]uint32{}}
+		r = &rows{table: t, again: map[string]extent{}}
 		b.rows[t] = r
 	}
 	return r
 }
 
-// store writes a batch: landing table, view tables, rollups, refused rows, in
-// that order. It may be called again with the same batch after a failure.
-func (s *Sink) store(ctx context.Context, b *batch) error {
-	s.write.Lock()
-	defer s.write.Unlock()
+// make projects the changes of a batch to rows. It asks the warehouse nothing,
+// so it is done while the batch before is written.
+func (s *Sink) make(b *batch) {
 	sh := s.shape.Load()
-	b.rows, b.dead = map[*table]*rows{}, nil
-	if err := s.priorLines(ctx, sh, b); err != nil {
-		return err
-	}
-	before, err := s.affected(ctx, b)
-	if err != nil {
-		return err
-	}
+	b.begin(sh)
 	land := b.of(s.landing)
+	land.list = make([][]any, 0, len(b.items))
 	for _, a := range b.items {
 		c := a.change
 		if c == nil {
@@ -71,19 +77,58 @@ func (s *Sink) store(ctx context.Context, b *batch) error {
 		}
 		land.list = append(land.list, []any{c.Type, c.ID, uint64(c.Version), deleted, c.LastUpdated, uint64(c.Seq), string(c.Resource)})
 		b.project(sh, s.log, a, nil)
-		s.high = max(s.high, uint64(c.Seq))
 	}
-	if err := s.insert(ctx, land, b.token); err != nil {
+}
+
+// begin empties a batch of rows and notes which of its resources may have had
+// rows before: what of them is gone has to be asked later.
+func (b *batch) begin(sh *shape) {
+	b.shape, b.again, b.rows, b.dead = sh, map[string]bool{}, map[*table]*rows{}, nil
+	for _, a := range b.items {
+		if c := a.change; c != nil && (c.Version > 1 || c.Resource == nil) && len(sh.byType[c.Type]) > 0 {
+			b.again[c.Type+"/"+c.ID] = true
+		}
+	}
+}
+
+// beside is how many inserts of one batch run at once: the client fills the
+// columns of one while the server writes another.
+const beside = 2
+
+// store writes a batch: landing table and view tables, rollups, refused rows,
+// in that order. It may be called again with the same batch after a failure.
+func (s *Sink) store(ctx context.Context, b *batch) error {
+	s.write.Lock()
+	defer s.write.Unlock()
+	if b.shape != s.shape.Load() { // not made yet, or a view came meanwhile
+		s.make(b)
+	}
+	for _, r := range b.rows {
+		if err := s.trim(ctx, r); err != nil {
+			return err
+		}
+	}
+	before, err := s.affected(ctx, b)
+	if err != nil {
 		return err
 	}
-	written := int64(len(land.list))
-	for _, t := range sh.tables {
-		if r := b.rows[t]; r != nil && len(r.list) > 0 {
-			if err := s.insert(ctx, r, b.token); err != nil {
-				return err
-			}
-			written += int64(len(r.list))
+	for _, a := range b.items {
+		if a.change != nil {
+			s.high = max(s.high, uint64(a.change.Seq))
 		}
+	}
+	land := b.of(s.landing)
+	written := int64(0)
+	inserts, ictx := errgroup.WithContext(ctx)
+	inserts.SetLimit(beside)
+	for _, t := range slices.Concat([]*table{s.landing}, b.shape.tables) {
+		if r := b.rows[t]; r != nil {
+			written += int64(len(r.list) + len(r.gone))
+			inserts.Go(func() error { return s.insert(ictx, r, b.token) })
+		}
+	}
+	if err := inserts.Wait(); err != nil {
+		return err
 	}
 	if err := s.step("rollup"); err != nil {
 		return err
@@ -150,11 +195,19 @@ func (b *batch) project(sh *shape, log *slog.Logger, a arrival, only *table) {
 				b.dead = append(b.dead, refusal{a, g.view.Name, err.Error()})
 			}
 		}
-		for l := line; l < r.lines[key]; l++ {
-			r.list = append(r.list, f.table.tombstone(key, l, uint64(c.Version)))
+		if b.again[key] {
+			r.again[key] = r.again[key].with(uint64(c.Version), line)
 		}
-		r.lines[key] = max(r.lines[key], line)
 	}
+}
+
+// with is the extent after another version, which need not be a newer one.
+func (e extent) with(version uint64, lines uint32) extent {
+	if version >= e.version {
+		e.version, e.lines = version, lines
+	}
+	e.all = max(e.all, lines)
+	return e
 }
 
 // append adds the rows of one resource, numbered from *line. On error none of
@@ -194,41 +247,32 @@ func (t *table) tombstone(key string, line uint32, version uint64) []any {
 	return append(row, key, line, version, uint8(1))
 }
 
-// priorLines learns how many rows the resources of the batch have had so far,
-// where a version is not the first.
-func (s *Sink) priorLines(ctx context.Context, sh *shape, b *batch) error {
-	keys := map[*table][]string{}
-	for _, a := range b.items {
-		c := a.change
-		if c == nil || c.Version == 1 && c.Resource != nil {
-			continue
+// trim makes the tombstones of a table: the lines that resources had, in the
+// batch or before it, and have no longer in the newest version.
+func (s *Sink) trim(ctx context.Context, r *rows) error {
+	r.gone = nil
+	for part := range parts(slices.Sorted(maps.Keys(r.again))) {
+		res, err := s.conn.Query(ctx, "SELECT _resource, max(_line) + 1 FROM "+r.table.path()+" WHERE _resource IN (?) GROUP BY _resource", part)
+		if err != nil {
+			return fmt.Errorf("look up rows of %s: %w", r.table.name, err)
 		}
-		seen := map[*table]bool{}
-		for _, f := range sh.byType[c.Type] {
-			if !seen[f.table] {
-				seen[f.table] = true
-				keys[f.table] = append(keys[f.table], c.Type+"/"+c.ID)
+		for res.Next() {
+			var key string
+			var n uint64
+			if err := res.Scan(&key, &n); err != nil {
+				return errors.Join(err, res.Close())
 			}
+			e := r.again[key]
+			e.all = max(e.all, uint32(n))
+			r.again[key] = e
 		}
-	}
-	for t, list := range keys {
-		r := b.of(t)
-		for part := range chunks(list, 5000) {
-			res, err := s.conn.Query(ctx, "SELECT _resource, max(_line) + 1 FROM "+t.path()+" WHERE _resource IN (?) GROUP BY _resource", part)
-			if err != nil {
-				return fmt.Errorf("look up rows of %s: %w", t.name, err)
-			}
-			for res.Next() {
-				var key string
-				var n uint64
-				if err := res.Scan(&key, &n); err != nil {
-					res.Close()
-					return err
-				}
-				r.lines[key] = uint32(n)
-			}
-			if err := errors.Join(res.Err(), res.Close()); err != nil {
-				return fmt.Errorf("look up rows of %s: %w", t.name, err)
+		if err := errors.Join(res.Err(), res.Close()); err != nil {
+			return fmt.Errorf("look up rows of %s: %w", r.table.name, err)
+		}
+		for _, key := range part {
+			e := r.again[key]
+			for l := e.lines; l < e.all; l++ {
+				r.gone = append(r.gone, r.table.tombstone(key, l, e.version))
 			}
 		}
 	}
@@ -238,7 +282,7 @@ func (s *Sink) priorLines(ctx context.Context, sh *shape, b *batch) error {
 // insert writes rows in one block, which ClickHouse takes whole or not at all.
 // With a token, a block that the table has already is not written again.
 func (s *Sink) insert(ctx context.Context, r *rows, token string) error {
-	if len(r.list) == 0 {
+	if len(r.list)+len(r.gone) == 0 {
 		return nil
 	}
 	if err := s.step(r.table.name); err != nil {
@@ -251,10 +295,12 @@ func (s *Sink) insert(ctx context.Context, r *rows, token string) error {
 	if err != nil {
 		return fmt.Errorf("insert into %s: %w", r.table.name, err)
 	}
-	for _, row := range r.list {
-		if err := out.Append(row...); err != nil {
-			_ = out.Abort()
-			return fmt.Errorf("insert into %s: %w", r.table.name, err)
+	for _, list := range [][][]any{r.list, r.gone} {
+		for _, row := range list {
+			if err := out.Append(row...); err != nil {
+				_ = out.Abort()
+				return fmt.Errorf("insert into %s: %w", r.table.name, err)
+			}
 		}
 	}
 	if err := out.Send(); err != nil {

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/pipeline/changes"
@@ -141,37 +144,67 @@ type arrival struct {
 }
 
 // batches gathers records and writes them, one batch after the other: record
-// the range, write it, record that it is done.
+// the range, write it, record that it is done. The rows of a batch are made
+// while the one before is written.
 func (s *Sink) batches(ctx context.Context, claim *kafka.Claim, last span, records <-chan arrival, done <-chan error) error {
-	for {
-		b, err := s.gather(ctx, last, records, done)
-		if err != nil {
-			return err
-		}
-		if last.done {
-			last = span{first: last.next, next: b.items[len(b.items)-1].offset + 1}
-		}
-		b.token = last.token(claim.Partition)
-		steps := []struct {
-			act string
-			do  func(context.Context) error
-		}{
-			{"record a range", func(ctx context.Context) error { return s.record(ctx, claim.Partition, last) }},
-			{"write a batch", func(ctx context.Context) error { return s.store(ctx, b) }},
-			{"record the range as done", func(ctx context.Context) error { last.done = true; return s.record(ctx, claim.Partition, last) }},
-		}
-		for _, st := range steps {
-			if err := s.until(ctx, st.act, st.do); err != nil {
+	made := make(chan *batch)
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error {
+		for at := last; ; {
+			b, err := s.gather(ctx, at, records, done)
+			if err != nil {
 				return err
 			}
+			if at.done {
+				at = span{first: at.next, next: b.items[len(b.items)-1].offset + 1}
+			}
+			b.span, b.token = at, at.token(claim.Partition)
+			s.make(b)
+			at.done = true
+			select {
+			case made <- b:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
-		if err := claim.Commit(last.next); err != nil && ctx.Err() == nil && !fault.Is(err, fault.Unavailable) {
-			s.log.Debug("commit position", "partition", claim.Partition, "error", err) // lag tools only
+	})
+	work.Go(func() error {
+		for {
+			select {
+			case b := <-made:
+				if err := s.deliver(ctx, claim, b); err != nil {
+					return err
+				}
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
-	}
+	})
+	return work.Wait()
 }
 
-// gather waits for records and a little for more. A range that was begun is
+// deliver writes a batch between the two records of its range.
+func (s *Sink) deliver(ctx context.Context, claim *kafka.Claim, b *batch) error {
+	steps := []struct {
+		act string
+		do  func(context.Context) error
+	}{
+		{"record a range", func(ctx context.Context) error { return s.record(ctx, claim.Partition, b.span) }},
+		{"write a batch", func(ctx context.Context) error { return s.store(ctx, b) }},
+		{"record the range as done", func(ctx context.Context) error { b.span.done = true; return s.record(ctx, claim.Partition, b.span) }},
+	}
+	for _, st := range steps {
+		if err := s.until(ctx, st.act, st.do); err != nil {
+			return err
+		}
+	}
+	if err := claim.Commit(b.span.next); err != nil && ctx.Err() == nil && !fault.Is(err, fault.Unavailable) {
+		s.log.Debug("commit position", "partition", claim.Partition, "error", err) // lag tools only
+	}
+	return nil
+}
+
+// gather waits for records and a little for more, longer while the hub is busy. A range that was begun is
 // gathered to its very end and no further.
 func (s *Sink) gather(ctx context.Context, last span, records <-chan arrival, done <-chan error) (*batch, error) {
 	b := &batch{}
@@ -192,7 +225,7 @@ func (s *Sink) gather(ctx context.Context, last span, records <-chan arrival, do
 			case len(b.items) >= s.cfg.MaxRows || b.bytes >= s.cfg.MaxBytes:
 				return b, nil
 			case timer == nil:
-				timer = time.After(s.cfg.Linger)
+				timer = time.After(s.linger())
 			}
 		case <-timer:
 			return b, nil
@@ -229,15 +262,33 @@ func (s *Sink) record(ctx context.Context, partition int, sp span) error {
 	return nil
 }
 
-// chunks cuts a list into parts of at most n.
-func chunks[T any](list []T, n int) iter.Seq[[]T] {
-	return func(yield func([]T) bool) {
-		for len(list) > 0 {
-			k := min(n, len(list))
-			if !yield(list[:k]) {
-				return
+// linger is how long a batch waits for more changes.
+func (s *Sink) linger() time.Duration {
+	if s.cfg.Busy != nil && s.cfg.Busy() {
+		return max(s.cfg.Linger, s.cfg.Longer)
+	}
+	return s.cfg.Linger
+}
+
+// partBytes bounds the values of one list in a statement. ClickHouse refuses
+// statements of more than 256 KiB, and one may hold its list twice.
+const partBytes = 96 << 10
+
+// parts cuts values into lists that a statement can hold, quoted.
+func parts(list []string) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		begin, size := 0, 0
+		for i, v := range list {
+			n := len(v) + strings.Count(v, `\`) + strings.Count(v, "'") + len("'', ")
+			if size += n; size > partBytes && i > begin {
+				if !yield(list[begin:i]) {
+					return
+				}
+				begin, size = i, n
 			}
-			list = list[k:]
+		}
+		if begin < len(list) {
+			yield(list[begin:])
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (s *Sink) catchUp(ctx context.Context, sh *shape, t *table, from uint64) er
 	if err != nil {
 		return fmt.Errorf("catch up %s: %w", t.name, err)
 	}
-	b := &batch{rows: map[*table]*rows{}}
+	b := &batch{}
 	for res.Next() {
 		c := &changes.Change{}
 		var version uint64
@@ -88,11 +88,12 @@ func (s *Sink) catchUp(ctx context.Context, sh *shape, t *table, from uint64) er
 	if err := errors.Join(res.Err(), res.Close()); err != nil {
 		return fmt.Errorf("catch up %s: %w", t.name, err)
 	}
-	if err := s.priorLines(ctx, sh, b); err != nil {
-		return err
-	}
+	b.begin(sh)
 	for _, a := range b.items {
 		b.project(sh, s.log, a, t)
+	}
+	if err := s.trim(ctx, b.of(t)); err != nil {
+		return err
 	}
 	return s.insert(ctx, b.of(t), "")
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -36,7 +38,7 @@ func (s *Sink) affected(ctx context.Context, b *batch) (map[string]bool, error) 
 			keys = append(keys, c.Type+"/"+c.ID)
 		}
 	}
-	for part := range chunks(keys, 5000) {
+	for part := range parts(keys) {
 		res, err := s.conn.Query(ctx, "SELECT DISTINCT id FROM `"+s.cfg.Database+"`.`"+requests+"` WHERE _resource IN (?) AND id IS NOT NULL", part)
 		if err != nil {
 			return nil, fmt.Errorf("look up prescriptions: %w", err)
@@ -77,11 +79,8 @@ func (s *Sink) rollup(ctx context.Context, b *batch, ids map[string]bool) error 
 			}
 		}
 	}
-	list := make([]string, 0, len(ids))
-	for id := range ids {
-		list = append(list, id)
-	}
-	for part := range chunks(list, 5000) {
+	list := slices.Sorted(maps.Keys(ids))
+	for part := range parts(list) {
 		err := s.conn.Exec(ctx, fmt.Sprintf("INSERT INTO `%[1]s`.`prescription` (id, no, encounter_id, patient_id, org_code, doctor_id, category, doses, amount, formula, status, authored, _version, _deleted) "+
 			"SELECT assumeNotNull(id), any(no), any(encounter_id), any(patient_id), any(org_code), any(doctor_id), any(category), max(doses), max(amount), any(formula), any(status), min(authored), toUInt64(?), 0 "+
 			"FROM `%[1]s`.`%[2]s` FINAL WHERE id IN (?) GROUP BY id", s.cfg.Database, requests), s.high, part)

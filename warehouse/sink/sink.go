@@ -36,15 +36,17 @@ type Config struct {
 	MaxRows  int            // changes in one batch
 	MaxBytes int            // resource bytes in one batch
 	Linger   time.Duration  // a batch waits so long for more changes
+	Longer   time.Duration  // instead of Linger while Busy says so: larger batches cost less
+	Busy     func() bool    // whether the hub has its hands full; nil = never
 	Retry    time.Duration  // between tries while the warehouse is away
 	Layout   Layout         // of the tables; zero = one server
 	Letters  Letters        // where refused rows are told; nil = only in the table dlq
 	History  store.Feed     // the repository's own changes, for what the topic has forgotten; nil = none
 }
 
-// Default gathers for a quarter of a second.
+// Default gathers for half a second.
 func Default() Config {
-	return Config{Database: "qihuang", Zone: time.UTC, MaxRows: 20_000, MaxBytes: 32 << 20, Linger: 500 * time.Millisecond, Retry: 500 * time.Millisecond}
+	return Config{Database: "qihuang", Zone: time.UTC, MaxRows: 20_000, MaxBytes: 32 << 20, Linger: 500 * time.Millisecond, Longer: 1200 * time.Millisecond, Retry: 500 * time.Millisecond}
 }
 
 // Validate reports what is wrong with c.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -207,6 +208,96 @@ func TestRows(t *testing.T) {
 	}
 	if st := s.Stats(); st.Lag > 2*time.Second || st.Error != "" {
 		t.Errorf("stats %+v", st)
+	}
+}
+
+// TestManyPrescriptions writes more requests in one batch than one statement
+// can name prescriptions: statements are bounded in bytes, not in values.
+func TestManyPrescriptions(t *testing.T) {
+	b := setUp(t)
+	_, stop := b.sink() // makes the tables
+	b.await("SELECT count() FROM system.tables WHERE database = 'qihuang' AND name = 'treatment'", "1")
+	stop()
+	const n = 9000
+	var records []kafka.Record
+	for version := range int64(2) {
+		for i := range n {
+			id := fmt.Sprintf("r%d", i)
+			records = append(records, b.change("MedicationRequest", id, version+1, request(id, fmt.Sprintf("2026-%d-%06d", version, i/(1+int(version))))))
+		}
+	}
+	b.publish(records...)
+	_, stop = b.sink()
+	defer stop()
+	b.await("SELECT count() FROM qihuang.resource FINAL", fmt.Sprint(2*n))
+	b.await("SELECT count() FROM qihuang.prescription FINAL", fmt.Sprint(n/2))
+	b.await("SELECT count() FROM qihuang.prescription FINAL WHERE no LIKE '2026-1-%'", fmt.Sprint(n/2))
+}
+
+// TestParts cuts lists by what they take in a statement.
+func TestParts(t *testing.T) {
+	list := []string{strings.Repeat("'", partBytes), "a", strings.Repeat("b", partBytes-10), "c", "", ""}
+	var got []int
+	var all []string
+	for part := range parts(list) {
+		got = append(got, len(part))
+		all = append(all, part...)
+	}
+	if want := []int{1, 2, 3}; !slices.Equal(got, want) || !slices.Equal(all, list) {
+		t.Errorf("parts of %v values, want %v", got, want)
+	}
+}
+
+// TestExtent takes versions in any order: the newest decides which lines stay.
+func TestExtent(t *testing.T) {
+	type version struct {
+		number uint64
+		lines  uint32
+	}
+	for name, c := range map[string]struct {
+		versions []version
+		want     extent
+	}{
+		"in order": {[]version{{1, 3}, {2, 1}}, extent{2, 1, 3}},
+		"late":     {[]version{{2, 1}, {1, 3}}, extent{2, 1, 3}},
+		"again":    {[]version{{2, 1}, {2, 1}}, extent{2, 1, 1}},
+		"deleted":  {[]version{{1, 3}, {2, 0}, {1, 3}}, extent{2, 0, 3}},
+		"grown":    {[]version{{1, 1}, {2, 4}}, extent{2, 4, 4}},
+	} {
+		var got extent
+		for _, v := range c.versions {
+			got = got.with(v.number, v.lines)
+		}
+		if got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+}
+
+// TestGatherLonger lets batches of a busy hub wait for more, up to Longer.
+func TestGatherLonger(t *testing.T) {
+	busy := false
+	s := &Sink{cfg: Config{MaxRows: 10, MaxBytes: 1 << 20, Linger: 20 * time.Millisecond, Longer: 400 * time.Millisecond, Busy: func() bool { return busy }}}
+	records := make(chan arrival, 10)
+	gather := func() int {
+		go func() {
+			records <- arrival{}
+			time.Sleep(100 * time.Millisecond)
+			records <- arrival{}
+		}()
+		got, err := s.gather(t.Context(), span{done: true}, records, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(got.items)
+	}
+	if n := gather(); n != 1 {
+		t.Errorf("a quiet hub gathered %d", n)
+	}
+	<-records
+	busy = true
+	if n := gather(); n != 2 {
+		t.Errorf("a busy hub gathered %d", n)
 	}
 }
 
