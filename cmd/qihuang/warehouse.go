@@ -37,6 +37,7 @@ func (h *hub) openWarehouse(ctx context.Context) (err error) {
 	h.onClose(rows.conn.Close)
 	cfg := sink.Default()
 	cfg.Database, cfg.Zone, cfg.History, cfg.Layout, cfg.Letters = h.cfg.ClickHouse.Database, h.zone, h.store, h.cfg.ClickHouse.Layout, h.letters
+	cfg.Busy = new(pulse).Busy
 	var views [][]byte
 	for _, b := range conformance.Views() {
 		views = append(views, b)

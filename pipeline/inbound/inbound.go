@@ -37,7 +37,7 @@ type Config struct {
 
 // Default keeps the memory in dir.
 func Default(dir string) Config {
-	return Config{Dir: dir, Window: 30 * 24 * time.Hour, AppendLimit: 10 * time.Second, Workers: 128, Crowd: 32, Beside: 16, Attempts: 4, Recent: 50}
+	return Config{Dir: dir, Window: 30 * 24 * time.Hour, AppendLimit: 10 * time.Second, Workers: 128, Crowd: 32, Beside: 2, Attempts: 4, Recent: 50}
 }
 
 // Validate reports what is wrong with c.
