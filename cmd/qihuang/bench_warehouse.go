@@ -89,8 +89,8 @@ func (b *bench) settle() error {
 		if b.ctx.Err() != nil {
 			return b.ctx.Err()
 		}
-		if time.Since(begin) > 5*time.Minute {
-			return fault.New(fault.Unavailable, "数据仓库五分钟内没有追上")
+		if time.Since(begin) > time.Hour {
+			return fault.New(fault.Unavailable, "数据仓库一小时内没有追上")
 		}
 	}
 	return nil

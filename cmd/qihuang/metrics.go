@@ -16,6 +16,7 @@ var (
 	metricWaiting      = prometheus.NewDesc("qihuang_inbound_waiting", "Messages received and not yet handled.", nil, nil)
 	metricDead         = prometheus.NewDesc("qihuang_dead_letters", "Refused messages that nobody has repaired.", nil, nil)
 	metricApplied      = prometheus.NewDesc("qihuang_repository_applied_offset", "Log position the repository stands at.", nil, nil)
+	metricCompactions  = prometheus.NewDesc("qihuang_repository_compactions", "Compactions of the repository that run or are due.", nil, nil)
 	metricDisk         = prometheus.NewDesc("qihuang_repository_disk_bytes", "Size of the repository on disk.", nil, nil)
 	metricWarehouseLag = prometheus.NewDesc("qihuang_warehouse_waiting", "Changes not yet in SQL.", nil, nil)
 	metricRows         = prometheus.NewDesc("qihuang_warehouse_rows_total", "Rows written to the warehouse since the start.", nil, nil)
@@ -26,7 +27,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{metricReady, metricReceived, metricWaiting, metricDead, metricApplied, metricDisk, metricWarehouseLag, metricRows, metricRefused, metricRestarts, metricSnapshots} {
+	for _, d := range []*prometheus.Desc{metricReady, metricReceived, metricWaiting, metricDead, metricApplied, metricDisk, metricCompactions, metricWarehouseLag, metricRows, metricRefused, metricRestarts, metricSnapshots} {
 		ch <- d
 	}
 }
@@ -36,7 +37,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	h := g.hub
-	s, rows := h.Stats(ctx), h.sink.Stats()
+	s, rows, use := h.Stats(ctx), h.sink.Stats(), h.store.Usage()
 	ready, restarts := 0, 0
 	if h.ready() {
 		ready = 1
@@ -50,7 +51,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		value int64
 	}{
 		{metricReady, prometheus.GaugeValue, int64(ready)}, {metricReceived, prometheus.CounterValue, s.Messages}, {metricWaiting, prometheus.GaugeValue, s.Lag},
-		{metricDead, prometheus.GaugeValue, s.DeadLetters}, {metricApplied, prometheus.GaugeValue, s.Applied}, {metricDisk, prometheus.GaugeValue, h.store.Usage().Disk},
+		{metricDead, prometheus.GaugeValue, s.DeadLetters}, {metricApplied, prometheus.GaugeValue, s.Applied}, {metricDisk, prometheus.GaugeValue, use.Disk}, {metricCompactions, prometheus.GaugeValue, use.Compactions},
 		{metricWarehouseLag, prometheus.GaugeValue, s.WarehouseLag}, {metricRows, prometheus.CounterValue, rows.Rows}, {metricRefused, prometheus.CounterValue, rows.Skipped},
 		{metricRestarts, prometheus.CounterValue, int64(restarts)}, {metricSnapshots, prometheus.GaugeValue, h.keeper.snapshots.Load()},
 	} {

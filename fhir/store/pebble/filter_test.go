@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -53,7 +54,7 @@ func TestFilter(t *testing.T) {
 	}
 	db := open(lookups{10})
 	defer db.Close()
-	k := &kv{db}
+	k := &kv{db: db, written: new(atomic.Int64)}
 	for _, key := range keys {
 		if val, ok, err := k.Get(nil, key); err != nil || !ok || !bytes.Equal(val, key) {
 			t.Fatalf("%s: %q, %v, %v", key, val, ok, err)

@@ -3,6 +3,7 @@ package pebble
 import (
 	"bytes"
 	"errors"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -11,7 +12,10 @@ import (
 )
 
 // kv implements machine.KV on Pebble.
-type kv struct{ db *pebble.DB }
+type kv struct {
+	db      *pebble.DB
+	written *atomic.Int64 // bytes of batches since the start
+}
 
 func (k *kv) Get(dst, key []byte) ([]byte, bool, error) { return get(k.db, dst, key) }
 func (k *kv) View() machine.View                        { return view{k.db.NewSnapshot()} }
@@ -19,9 +23,9 @@ func (k *kv) View() machine.View                        { return view{k.db.NewSn
 func (k *kv) Begin(overlay bool) machine.Batch {
 	if overlay {
 		b := k.db.NewIndexedBatch()
-		return &batch{Batch: b, db: k.db, reads: b}
+		return &batch{Batch: b, kv: k, reads: b}
 	}
-	return &batch{Batch: k.db.NewBatch(), db: k.db, reads: k.db}
+	return &batch{Batch: k.db.NewBatch(), kv: k, reads: k.db}
 }
 
 func get(r pebble.Reader, dst, key []byte) ([]byte, bool, error) {
@@ -51,7 +55,7 @@ func (v view) Iter(lower, upper []byte) search.Iterator  { return iter(v.Snapsho
 
 type batch struct {
 	*pebble.Batch
-	db    *pebble.DB
+	*kv
 	reads pebble.Reader
 	run   *machine.Run // of a batch that is not read from: put in its place by Commit
 
@@ -107,6 +111,7 @@ func (b *batch) Commit() error {
 	if err := b.order(); err != nil {
 		return err
 	}
+	b.written.Add(int64(b.Len()))
 	err := b.Batch.Commit(pebble.NoSync)
 	if err == nil {
 		err = b.Batch.Close()

@@ -55,6 +55,7 @@ type Store struct {
 	*machine.Machine
 	cfg   Config
 	db    *pebble.DB
+	wait  *patience
 	cache *pebble.Cache
 }
 
@@ -67,18 +68,22 @@ func Open(cfg Config) (*Store, error) {
 	// Pebble takes the memtables from the cache's size: with two of them full
 	// nothing would be left, and every lookup would read its filter from disk.
 	cache := pebble.NewCache(cfg.CacheBytes + 2*int64(cfg.MemTable))
-	db, err := pebble.Open(cfg.Dir, options(cfg, cache))
+	o := options(cfg, cache)
+	wait := newPatience()
+	o.Experimental.CompactionScheduler = wait
+	db, err := pebble.Open(cfg.Dir, o)
 	if err != nil {
 		cache.Unref()
 		return nil, fmt.Errorf("open repository %s: %w", cfg.Dir, err)
 	}
-	m, err := machine.New(cfg.Config, &kv{db})
+	wait.watch(func() int { return int(db.Metrics().Levels[0].Sublevels) })
+	m, err := machine.New(cfg.Config, &kv{db, &wait.written})
 	if err != nil {
 		err = errors.Join(err, db.Close())
 		cache.Unref()
 		return nil, err
 	}
-	return &Store{Machine: m, cfg: cfg, db: db, cache: cache}, nil
+	return &Store{Machine: m, cfg: cfg, db: db, wait: wait, cache: cache}, nil
 }
 
 func options(cfg Config, cache *pebble.Cache) *pebble.Options {
@@ -90,7 +95,7 @@ func options(cfg Config, cache *pebble.Cache) *pebble.Options {
 		MemTableSize:                cfg.MemTable,
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       8,
-		L0StopWritesThreshold:       24,
+		L0StopWritesThreshold:       3 * deep,
 		MaxOpenFiles:                1000,
 		LBaseMaxBytes:               64 << 20,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
@@ -181,12 +186,17 @@ func (s *Store) Checkpoint(dir string) (offset int64, err error) {
 // Usage is what the database takes.
 type Usage struct {
 	Disk, MemTables, Cache int64 // bytes
+	Compactions            int64 // running or due; 0 = the database is at rest
 }
 
 // Usage reports disk and memory use, for the console.
 func (s *Store) Usage() Usage {
 	m := s.db.Metrics()
-	return Usage{Disk: int64(m.DiskSpaceUsage()), MemTables: int64(m.MemTable.Size), Cache: m.BlockCache.Size}
+	u := Usage{Disk: int64(m.DiskSpaceUsage()), MemTables: int64(m.MemTable.Size), Cache: m.BlockCache.Size, Compactions: m.Compact.NumInProgress}
+	if waiting, _ := s.db.GetWaitingCompaction(); waiting {
+		u.Compactions++
+	}
+	return u
 }
 
 // Compact rewrites the whole database in its final, smallest form.
