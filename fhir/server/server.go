@@ -58,7 +58,7 @@ type Parts struct {
 	Clock      clock.Clock   // default: the system's
 	Log        *slog.Logger  // default: slog.Default
 	Metrics    *Metrics      // nil = not measured
-	NewID      func() string // draws resource and transaction ids; default UUID version 7
+	NewID      func() string // draws resource and transaction ids; default UUID version 7 of one process
 	// Tracer makes spans of the steps of a request; nil = none.
 	Tracer trace.Tracer
 	// Actor names the caller for the log, from what an authenticating
@@ -100,7 +100,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		parts.Log = slog.Default()
 	}
 	if parts.NewID == nil {
-		parts.NewID = newID
+		parts.NewID = newIDs().New
 	}
 	if parts.Tracer == nil {
 		parts.Tracer = noop.Tracer{}
@@ -114,7 +114,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	}
 	limits := jobs.Default()
 	limits.Workers = cfg.Jobs
-	s.jobs = jobs.New(limits, s.clock, parts.NewID)
+	s.jobs = jobs.New(limits, s.clock, uuid.NewString) // not to be guessed
 	s.rest = s.restPart(nil, nil)
 	return s, nil
 }
@@ -127,9 +127,6 @@ func (s *Server) step(ctx context.Context, name string) (trace.Span, context.Con
 	ctx, span := s.parts.Tracer.Start(ctx, name)
 	return span, ctx
 }
-
-// newID draws a time-ordered UUID, so that new resources lie together on disk.
-func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // snapshot pins a view no older than the client asked for.
 func (s *Server) snapshot(ctx context.Context, r *Request) (store.Snapshot, error) {
