@@ -10,7 +10,7 @@ import (
 )
 
 // totalBudget is the work a total nobody asked for may cost: a part of a millisecond.
-const totalBudget = 2_000
+const totalBudget = 1_000
 
 // position is where a page begins.
 type position struct {
@@ -160,14 +160,18 @@ func (s *searcher) finishTotal(c cursor, i, n int) {
 	case s.pos.total >= 0:
 		s.page.Total = &s.pos.total
 		return
+	}
+	guess := 0
+	for _, node := range s.nodes {
+		guess += node.est
+	}
+	guess = max(guess, n+1)
+	switch {
 	case s.total == "estimate":
-		guess := 0
-		for _, node := range s.nodes {
-			guess += node.est
-		}
-		guess = max(guess, n+1)
 		s.page.Total = &guess
 		return
+	case s.total != "accurate" && guess > 4*totalBudget:
+		return // that far off no guess is
 	}
 	stop := s.cost + totalBudget
 	if s.total == "accurate" {
