@@ -25,7 +25,7 @@ func (c *Catalog) Keys(dst [][]byte, typ, id string, res fhir.Node) ([][]byte, e
 	x.Reset(c, id, res)
 	var bits [64]byte
 	high := 0
-	for _, p := range t.Params {
+	for _, p := range t.order {
 		before := len(x.ends)
 		if err := x.param(p); err != nil {
 			return dst, err

@@ -1,6 +1,7 @@
 package param
 
 import (
+	"cmp"
 	"encoding/binary"
 	"maps"
 	"regexp"
@@ -80,6 +81,7 @@ type Table struct {
 	Params []*Param // by code
 	ByCode map[string]*Param
 
+	order []*Param        // by number: keys come nearly sorted
 	timed func() []*Param // those that read meta.lastUpdated
 }
 
@@ -104,7 +106,7 @@ func (c *Catalog) table(typ string, sps []*definitions.SearchParameter) *Table {
 	for i, p := range t.Params {
 		p.Bit = i
 	}
-	t.timed = sync.OnceValue(func() []*Param { return c.timed(t) })
+	t.finish(c)
 	return t
 }
 
@@ -113,8 +115,15 @@ func (c *Catalog) with(t *Table, p *Param) *Table {
 	next := &Table{Name: t.Name, List: t.List, ByCode: maps.Clone(t.ByCode), Params: append(slices.Clone(t.Params), p)}
 	next.ByCode[p.Code] = p
 	slices.SortFunc(next.Params, func(a, b *Param) int { return strings.Compare(a.Code, b.Code) })
-	next.timed = sync.OnceValue(func() []*Param { return c.timed(next) })
+	next.finish(c)
 	return next
+}
+
+// finish derives what follows from the parameters.
+func (t *Table) finish(c *Catalog) {
+	t.order = slices.Clone(t.Params)
+	slices.SortFunc(t.order, func(a, b *Param) int { return cmp.Compare(a.number, b.number) })
+	t.timed = sync.OnceValue(func() []*Param { return c.timed(t) })
 }
 
 func (c *Catalog) compile(typ string, sp *definitions.SearchParameter) (*Param, error) {

@@ -28,7 +28,7 @@ type applying struct {
 	resolved map[string]string
 	outcomes []store.Outcome
 
-	index     []posting       // changes of the index not yet in the batch, without those of prepared.run
+	index     *sorter         // changes of the index not yet in the batch, without those of prepared.run
 	undrafted map[string]bool // keys of prepared.run to be left out
 	key, val  []byte          // scratch
 }
@@ -130,7 +130,8 @@ func (m *Machine) applyOps(st *state, offset, ms int64, p *prepared) (outs []sto
 	open := slices.ContainsFunc(p.ops, func(c content) bool { return c.open })
 	g := &guarded{Batch: m.kv.Begin(open)}
 	defer g.Discard()
-	a := &applying{m: m, b: g, p: p, offset: offset, ms: ms, time: time.UnixMilli(ms).UTC().Format(stamp.Layout), st: *st, outcomes: make([]store.Outcome, len(p.tx.Ops))}
+	a := &applying{m: m, b: g, p: p, offset: offset, ms: ms, time: time.UnixMilli(ms).UTC().Format(stamp.Layout), st: *st, outcomes: make([]store.Outcome, len(p.tx.Ops)), index: m.sorter}
+	m.sorter.reset() // a refused transaction leaves its own there
 	err := a.run(open)
 	if g.io != nil {
 		return nil, nil, g.io

@@ -31,7 +31,8 @@ type Machine struct {
 	built   *building     // begun, not offered yet
 	changed chan struct{} // a SearchParameter was written, or an Offer applied
 
-	st state // owned by Run's apply loop after New
+	st     state   // owned by Run's apply loop after New
+	sorter *sorter // as st
 
 	mu      sync.Mutex
 	applied int64
@@ -54,7 +55,7 @@ type ticket struct {
 
 // New returns a machine on kv, with the state it finds there.
 func New(cfg Config, kv KV) (*Machine, error) {
-	m := &Machine{cfg: cfg.Defaults(), kv: kv, codec: store.NewCodec(), moved: make(chan struct{}), tickets: map[string]*ticket{},
+	m := &Machine{cfg: cfg.Defaults(), kv: kv, sorter: newSorter(), codec: store.NewCodec(), moved: make(chan struct{}), tickets: map[string]*ticket{},
 		changed: make(chan struct{}, 1), made: map[int64]store.Indexer{}}
 	m.pending = semaphore.NewWeighted(m.cfg.Pending)
 	m.reindex = make(chan *reindexing)

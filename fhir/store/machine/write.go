@@ -217,12 +217,18 @@ func (a *applying) reindex(typ, id string, cur, next *row, c *content) (err erro
 			return err
 		}
 	}
+	if len(old) == 0 { // a new resource: flush puts its keys in order
+		for _, k := range keys {
+			a.index.add(posting{k, false})
+		}
+		return nil
+	}
 	slices.SortFunc(old, bytes.Compare)
 	slices.SortFunc(keys, bytes.Compare)
 	old, keys = slices.CompactFunc(old, bytes.Equal), slices.CompactFunc(keys, bytes.Equal)
 	if indexer.before != nil { // what both have may not be written yet
 		for _, k := range keys {
-			a.index = append(a.index, posting{k, false})
+			a.index.add(posting{k, false})
 		}
 		old = slices.DeleteFunc(old, func(k []byte) bool {
 			_, ok := slices.BinarySearchFunc(keys, k, bytes.Compare)
@@ -242,10 +248,10 @@ func (a *applying) reindex(typ, id string, cur, next *row, c *content) (err erro
 		}
 		switch {
 		case c < 0:
-			a.index = append(a.index, posting{old[0], true})
+			a.index.add(posting{old[0], true})
 			old = old[1:]
 		case c > 0:
-			a.index = append(a.index, posting{keys[0], false})
+			a.index.add(posting{keys[0], false})
 			keys = keys[1:]
 		default:
 			old, keys = old[1:], keys[1:]
