@@ -75,35 +75,39 @@ func (r *run) estimateLeaf(n *node) {
 func (r *run) count(t *param.Table) int {
 	n, ok := r.counts[t]
 	if !ok && r.guesses != nil {
-		n, ok = r.guesses.take(t.Name)
+		n, ok = r.guesses.take([]byte(t.Name))
 	}
 	if !ok {
 		s := listed(t, nil)
 		n, _ = r.size(&s, true, nil)
 		if r.guesses != nil {
-			r.guesses.put(t.Name, n)
+			r.guesses.put([]byte(t.Name), n)
 		}
 	}
 	r.counts[t] = n
 	return n
 }
 
-// guesses remembers how many resources of a type there are, about, for as many
-// searches as change little: a guess costs more than a small search. Conditional
-// operations do without: what they cost must not depend on other searches.
+// guesses remembers how many resources of a type there are and how many keys a
+// long span has, about, for as many searches as change little: a guess costs more
+// than a small search. Conditional operations do without: what they cost must
+// not depend on other searches.
 type guesses struct {
 	mu   sync.Mutex
-	size map[string]*guess
+	size map[string]*guess // by type or bounds
 }
 
 type guess struct{ n, left int }
 
-const guessFor = 256 // searches
+const (
+	guessFor   = 256  // searches
+	maxGuesses = 4096 // more are forgotten, all at once
+)
 
-func (g *guesses) take(typ string) (int, bool) {
+func (g *guesses) take(what []byte) (int, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	x := g.size[typ]
+	x := g.size[string(what)]
 	if x == nil || x.left == 0 {
 		return 0, false
 	}
@@ -111,10 +115,13 @@ func (g *guesses) take(typ string) (int, bool) {
 	return x.n, true
 }
 
-func (g *guesses) put(typ string, n int) {
+func (g *guesses) put(what []byte, n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.size[typ] = &guess{n, min(guessFor, n/16)} // few ones are soon many
+	if len(g.size) >= maxGuesses {
+		clear(g.size)
+	}
+	g.size[string(what)] = &guess{n, min(guessFor, n/16)} // few ones are soon many
 }
 
 // size guesses how many keys a span has. It reads the first few; if there are
@@ -124,6 +131,13 @@ func (g *guesses) put(typ string, n int) {
 func (r *run) size(s *span, filtered bool, found *idSet) (n int, all bool) {
 	if s.upper != nil && bytes.Compare(s.lower, s.upper) >= 0 {
 		return 0, true
+	}
+	var bounds []byte
+	if r.guesses != nil && !filtered {
+		bounds = append(append(binary.BigEndian.AppendUint32(nil, uint32(len(s.lower))), s.lower...), s.upper...)
+		if n, ok := r.guesses.take(bounds); ok {
+			return n, false
+		}
 	}
 	it := r.ix.Iter(s.lower, s.upper)
 	defer func() { r.closed(it.Close()) }()
@@ -141,7 +155,11 @@ func (r *run) size(s *span, filtered bool, found *idSet) (n int, all bool) {
 			first = last
 		}
 		if n++; n == probe {
-			return r.extrapolate(it, s.lower[:min(at, len(s.lower))], at, first, last), false
+			n = r.extrapolate(it, s.lower[:min(at, len(s.lower))], at, first, last)
+			if bounds != nil {
+				r.guesses.put(bounds, n)
+			}
+			return n, false
 		}
 	}
 	return n, true
