@@ -2,9 +2,7 @@ package server
 
 import (
 	"context"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"github.com/qihuang-health/qihuang/fhir/bundle"
@@ -16,7 +14,7 @@ import (
 // history is the history of a resource, a type or the system, newest first
 // (http.html#history).
 func (s *Server) history(ctx context.Context, r *Request) (*Reply, error) {
-	if err := historyParameters(r); err != nil {
+	if err := parameters(r, historyParams, "历史查询", "a history"); err != nil {
 		return nil, err
 	}
 	query := strip(r.Query)
@@ -65,22 +63,6 @@ func (s *Server) history(ctx context.Context, r *Request) (*Reply, error) {
 
 // historyParams are the parameters of a history; those of the edge come too.
 var historyParams = []string{"_count", "_since", "_at", "_summary", "_elements", "_format", "_pretty", cursorParam}
-
-// historyParameters refuses parameters that would change nothing, unless the
-// client wants them ignored.
-func historyParameters(r *Request) error {
-	if r.Query == "" || r.Prefer.Lenient {
-		return nil
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.Params())) {
-		if !slices.Contains(historyParams, name) {
-			return fault.New(fault.Invalid, "unknown parameter of a history").With(fault.Issue{Severity: "error", Code: "invalid", Key: "parameter",
-				Text: "历史查询没有参数 “" + rest.Clip(name) + "”", TextEN: "a history has no parameter \"" + rest.Clip(name) + "\"",
-				Hint: fault.DidYouMean(name, historyParams)})
-		}
-	}
-	return nil
-}
 
 // historyTimes reads _since and _at: versions current at some moment of its span.
 func (s *Server) historyTimes(r *Request, q *store.HistoryQuery) (at rest.Span, err error) {

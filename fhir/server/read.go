@@ -13,8 +13,14 @@ import (
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
+// readParams are the parameters of read and vread, all of the edge.
+var readParams = []string{"_summary", "_elements", "_format", "_pretty"}
+
 // readResource is the read interaction (http.html#read).
 func (s *Server) readResource(ctx context.Context, r *Request) (*Reply, error) {
+	if err := parameters(r, readParams, "读取", "a read"); err != nil {
+		return nil, err
+	}
 	snap, err := s.snapshot(ctx, r)
 	if err != nil {
 		return nil, err
@@ -29,6 +35,9 @@ func (s *Server) readResource(ctx context.Context, r *Request) (*Reply, error) {
 
 // vread is the read of one version (http.html#vread).
 func (s *Server) vread(ctx context.Context, r *Request) (*Reply, error) {
+	if err := parameters(r, readParams, "读取", "a read"); err != nil {
+		return nil, err
+	}
 	n, err := strconv.ParseInt(r.Version, 10, 64)
 	if err != nil || n < 1 {
 		return nil, fault.New(fault.NotFound, "no such version").With(fault.Issue{Severity: "error", Code: "not-found", Key: "unknown-version",

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/qihuang-health/qihuang/fhir"
@@ -8,6 +10,22 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/subset"
 	"github.com/qihuang-health/qihuang/internal/fault"
 )
+
+// parameters refuses parameters that an interaction does not have and that
+// would change nothing, unless the client wants them ignored.
+func parameters(r *Request, known []string, zh, en string) error {
+	if r.Query == "" || r.Prefer.Lenient {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Params())) {
+		if !slices.Contains(known, name) {
+			return fault.New(fault.Invalid, "unknown parameter of %s", en).With(fault.Issue{Severity: "error", Code: "invalid", Key: "parameter",
+				Text: zh + "没有参数 “" + rest.Clip(name) + "”", TextEN: en + " has no parameter \"" + rest.Clip(name) + "\"",
+				Hint: fault.DidYouMean(name, known)})
+		}
+	}
+	return nil
+}
 
 // elements refuses _elements that the type does not have: they would show less
 // than was meant. Prefer: handling=lenient leaves them out.
