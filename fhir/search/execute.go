@@ -163,6 +163,9 @@ func (s *searcher) finishTotal(c cursor, i, n int) {
 	}
 	guess := 0
 	for _, node := range s.nodes {
+		if node.est == 0 && s.total != "accurate" { // there was nothing to choose
+			s.estimate(node)
+		}
 		guess += node.est
 	}
 	guess = max(guess, n+1)
@@ -170,8 +173,8 @@ func (s *searcher) finishTotal(c cursor, i, n int) {
 	case s.total == "estimate":
 		s.page.Total = &guess
 		return
-	case s.total != "accurate" && guess > 4*totalBudget:
-		return // that far off no guess is
+	case s.total != "accurate" && guess > totalBudget:
+		return // it would be for nothing, most likely
 	}
 	stop := s.cost + totalBudget
 	if s.total == "accurate" {
