@@ -87,6 +87,10 @@ func (s *Server) job(r *Request) (jobs.Status, error) {
 	return st, noJob("没有这个作业：结果只保留一段时间，取消后即删去", "no such job: results are kept for some time only, and go when they are cancelled")
 }
 
+// newJobID draws an id that tells when it was drawn and is not to be guessed:
+// who knows the address of a job may ask for its answer.
+func newJobID() string { return uuid.Must(uuid.NewV7()).String() }
+
 // drawnAt is when the id of a job was drawn, from the time in a UUID version 7.
 func drawnAt(id string) (time.Time, bool) {
 	u, err := uuid.Parse(id)

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/sync/semaphore"
@@ -114,7 +113,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	}
 	limits := jobs.Default()
 	limits.Workers = cfg.Jobs
-	s.jobs = jobs.New(limits, s.clock, uuid.NewString) // not to be guessed
+	s.jobs = jobs.New(limits, s.clock, newJobID)
 	s.rest = s.restPart(nil, nil)
 	return s, nil
 }
