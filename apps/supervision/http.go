@@ -17,7 +17,7 @@ func (a *App) Mount(r gin.IRouter) {
 		g.Header("Cache-Control", "no-store")
 		g.Header("Content-Security-Policy", web.Policy)
 		g.Header("X-Content-Type-Options", "nosniff")
-	})
+	}, a.guard)
 	p.GET("", a.cockpitPage)
 	p.GET("/indicators", a.indicatorsPage)
 	p.GET("/indicator/:measure", a.indicatorPage)
@@ -100,8 +100,8 @@ func (a *App) fail(g *gin.Context, err error) {
 	case fault.Unavailable:
 		status, msg = http.StatusServiceUnavailable, "数据仓库正在启动或重启，请几秒后刷新"
 	}
-	if f := (*fault.Error)(nil); status < 500 && kind != fault.Precondition && errors.As(err, &f) {
-		msg = f.Msg
+	if status < 500 && kind != fault.Precondition {
+		msg = sentence(err)
 	} else if status >= 500 {
 		a.Log.ErrorContext(g, "supervision page", "path", g.FullPath(), "error", err)
 	}
@@ -110,4 +110,12 @@ func (a *App) fail(g *gin.Context, err error) {
 		web.Page
 		Message string
 	}{a.page(g, "打不开这一页", ""), msg})
+}
+
+// sentence is what a fault says to people.
+func sentence(err error) string {
+	if f := (*fault.Error)(nil); errors.As(err, &f) && f.Kind != fault.Internal {
+		return f.Msg
+	}
+	return "系统内部错误，请稍后再试"
 }

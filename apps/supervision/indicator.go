@@ -145,6 +145,10 @@ func (a *App) recordsPage(g *gin.Context) {
 		a.fail(g, err)
 		return
 	}
+	if err := a.Door.look(g, "records "+m.Name); err != nil {
+		a.fail(g, err)
+		return
+	}
 	list, err := a.Measures.Records(g.Request.Context(), a.SQL, s.measured(), m, maxRecords)
 	if err != nil {
 		a.fail(g, err)

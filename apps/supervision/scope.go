@@ -42,6 +42,9 @@ func (a *App) scope(g *gin.Context, keep ...string) (*scope, error) {
 			s.Extra[k] = v
 		}
 	}
+	if err := s.confine(g); err != nil {
+		return nil, err
+	}
 	if s.To == "" {
 		s.To = today.Format(time.DateOnly)
 	}
@@ -61,6 +64,11 @@ func (a *App) scope(g *gin.Context, keep ...string) (*scope, error) {
 	s.Length = int(s.end.Sub(s.begin).Hours()/24 + 0.5)
 	if s.places, err = a.directory(g.Request.Context()); err != nil {
 		return nil, err
+	}
+	if s.Org != "" {
+		if err := a.within(g, s.Org); err != nil {
+			return nil, err
+		}
 	}
 	s.Fresh, s.Cities, s.Areas, s.Halls = s.places.fresh, s.places.cities(), s.places.areas(s.City), s.places.within(s.City, s.Area, "")
 	return s, s.limit()

@@ -44,6 +44,7 @@ type Parts struct {
 	Reviews   *review.Desk                                  // samples and judgements of prescriptions
 	Reports   *report.Desk
 	Papers    *cabinet.Cabinet // saved tables
+	Door      *Door
 	Now       func() time.Time
 	Log       *slog.Logger
 }

@@ -29,12 +29,20 @@ type visit struct {
 	Gender, Age                             string
 	Steps                                   []step
 	Missing                                 []string // what the process should have and has not
+	org                                     string   // code of the hall
 }
 
 // visitPage shows the process chain of one visit: from the appointment to the
 // settlement, with what the rules of rational use say of its prescriptions.
 func (a *App) visitPage(g *gin.Context) {
 	v, err := a.visit(g.Request.Context(), g.Param("id"))
+	if err != nil {
+		a.fail(g, err)
+		return
+	}
+	if err = a.within(g, v.org); err == nil {
+		err = a.Door.look(g, "Encounter/"+g.Param("id"))
+	}
 	if err != nil {
 		a.fail(g, err)
 		return
@@ -52,11 +60,11 @@ func (a *App) visit(ctx context.Context, id string) (*visit, error) {
 	v, params := &visit{}, map[string]string{"id": id}
 	var start, end time.Time
 	found := false
-	err := a.SQL.Query(ctx, `SELECT ifNull(e.visit_no, ''), ifNull(e.org_name, ifNull(e.org_code, '')), ifNull(e.doctor_name, ''), e.status, ifNull(e.visit_type, ''), ifNull(e.insurance, ''),
+	err := a.SQL.Query(ctx, `SELECT ifNull(e.org_code, ''), ifNull(e.visit_no, ''), ifNull(e.org_name, ifNull(e.org_code, '')), ifNull(e.doctor_name, ''), e.status, ifNull(e.visit_type, ''), ifNull(e.insurance, ''),
   ifNull(p.gender, ''), if(p.birth_date IS NULL, '', toString(age('year', assumeNotNull(p.birth_date), toDate32(ifNull(e.start, now()))))), ifNull(e.start, toDateTime64(0, 3)), ifNull(e.end, toDateTime64(0, 3))
 FROM qihuang.encounter AS e FINAL LEFT JOIN (SELECT id, gender, birth_date FROM qihuang.patient FINAL) AS p ON p.id = e.patient_id WHERE e.id = {id:String}`, params, func(scan func(...any) error) error {
 		found = true
-		return scan(&v.No, &v.Hall, &v.Doctor, &v.Status, &v.Type, &v.Payment, &v.Gender, &v.Age, &start, &end)
+		return scan(&v.org, &v.No, &v.Hall, &v.Doctor, &v.Status, &v.Type, &v.Payment, &v.Gender, &v.Age, &start, &end)
 	})
 	switch {
 	case err != nil:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"github.com/robfig/cron/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/qihuang-health/qihuang/apps/supervision"
 	"github.com/qihuang-health/qihuang/conformance"
 	"github.com/qihuang-health/qihuang/fhir/store/checked"
 	"github.com/qihuang-health/qihuang/fhir/tcm/rational"
@@ -22,6 +24,7 @@ type SupervisionConfig struct {
 	Alerts     string               `yaml:"alerts"`     // file of alert rules; "" = the shipped ones
 	Schedule   string               `yaml:"schedule"`   // cron line at which the rules run for the day before; "" = never
 	Thresholds []measures.Threshold `yaml:"thresholds"` // of indicators, by level of the hall
+	Users      []supervision.User   `yaml:"users"`      // none = whoever reaches the port
 }
 
 func (c SupervisionConfig) validate() error {
@@ -30,7 +33,7 @@ func (c SupervisionConfig) validate() error {
 			return fault.New(fault.Invalid, "配置 supervision.schedule 不是有效的计划 %q：%w", c.Schedule, err)
 		}
 	}
-	return measures.ValidateThresholds(c.Thresholds)
+	return errors.Join(measures.ValidateThresholds(c.Thresholds), supervision.ValidateUsers(c.Users))
 }
 
 // alertRules reads the rules of a file, the shipped ones for "".

@@ -13,6 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/qihuang-health/qihuang/adapters/region"
+	"github.com/qihuang-health/qihuang/apps/supervision"
 	"github.com/qihuang-health/qihuang/fhir/validate"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/internal/outbound"
@@ -125,7 +126,7 @@ func Default() Config {
 		Trace:        trace.Config{Ratio: 1},
 		Sources:      []SourceConfig{},
 		Housekeeping: HousekeepingConfig{Snapshot: "@hourly", Keep: 3, Optimize: "0 4 * * *"},
-		Supervision:  SupervisionConfig{Schedule: "30 6 * * *", Thresholds: []measures.Threshold{}}}
+		Supervision:  SupervisionConfig{Schedule: "30 6 * * *", Thresholds: []measures.Threshold{}, Users: []supervision.User{}}}
 }
 
 // LoadConfig reads a YAML file over the defaults; unknown keys are errors.

@@ -8,6 +8,7 @@ import (
 	"github.com/qihuang-health/qihuang/adapters/his"
 	"github.com/qihuang-health/qihuang/apps/console"
 	"github.com/qihuang-health/qihuang/apps/guide"
+	"github.com/qihuang-health/qihuang/apps/supervision"
 	"github.com/qihuang-health/qihuang/pipeline"
 	"github.com/qihuang-health/qihuang/pipeline/inbound"
 	"github.com/qihuang-health/qihuang/pipeline/kafka"
@@ -41,11 +42,13 @@ func (h *hub) mountDoors(r gin.IRouter) error {
 	if err := h.openAlerts(); err != nil {
 		return err
 	}
-	h.alerts.Mount(r)
-	if err := h.mountSupervisionPages(r); err != nil {
+	door := &supervision.Door{Users: h.cfg.Supervision.Users, Audit: h.looked}
+	guarded := r.Group("", door.API)
+	h.alerts.Mount(guarded)
+	if err := h.mountSupervisionPages(r, door); err != nil {
 		return err
 	}
-	h.mountSupervision(r)
+	h.mountSupervision(guarded)
 	if err := h.mountAnalysts(r); err != nil {
 		return err
 	}

@@ -62,6 +62,7 @@ func TestIndicators(t *testing.T) {
 	if code != 404 {
 		t.Errorf("unknown organisation: %d %s", code, body)
 	}
+	h.jurisdictions()
 }
 
 // evaluate returns the first population of an indicator for November 2026.

@@ -1,0 +1,168 @@
+package supervision
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"net/http"
+	"slices"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/qihuang-health/qihuang/internal/fault"
+)
+
+// User is somebody who supervises, with a jurisdiction: a city, a county or a
+// hall; none = the province.
+type User struct {
+	Name     string `yaml:"name"`
+	Password string `yaml:"passwordSHA256"` // hex of the SHA-256 of the password
+	City     string `yaml:"city"`           // name, as the directory of halls has it
+	Area     string `yaml:"area"`           // county, as the directory of halls has it
+	Org      string `yaml:"org"`            // code of one hall
+	Records  bool   `yaml:"records"`        // may open the records behind a number; each look is audited
+}
+
+// ValidateUsers reports the first user that is not complete.
+func ValidateUsers(list []User) error {
+	seen := map[string]bool{}
+	for _, u := range list {
+		if b, err := hex.DecodeString(u.Password); u.Name == "" || seen[u.Name] || err != nil || len(b) != sha256.Size {
+			return fault.New(fault.Invalid, "配置 supervision.users 的用户 %q 要有不重复的 name 和 passwordSHA256（口令的 SHA-256，64 位十六进制）", u.Name)
+		}
+		seen[u.Name] = true
+	}
+	return nil
+}
+
+// placed reports whether the user has less than the province.
+func (u *User) placed() bool { return u.City != "" || u.Area != "" || u.Org != "" }
+
+// Door lets in the users of the configuration, everybody where there are none.
+// What is not a page of a place, and the JSON interfaces, are the province's.
+type Door struct {
+	Users []User
+	// Audit records that a user looked at a record ("Encounter/…") or a list of
+	// them; an error keeps it from being shown.
+	Audit func(ctx context.Context, user, what string) error
+}
+
+// userKey is where a request keeps its user.
+const userKey = "supervision.user"
+
+// admit identifies the user of a request by HTTP Basic. It takes the same time
+// for an unknown name as for a wrong password. ok is false after a refusal.
+func (d *Door) admit(g *gin.Context) (u *User, ok bool) {
+	if len(d.Users) == 0 {
+		return nil, true
+	}
+	name, password, _ := g.Request.BasicAuth()
+	sum := sha256.Sum256([]byte(password))
+	given := hex.EncodeToString(sum[:])
+	for i := range d.Users {
+		x := &d.Users[i]
+		if subtle.ConstantTimeCompare([]byte(x.Name), []byte(name))&subtle.ConstantTimeCompare([]byte(x.Password), []byte(given)) == 1 {
+			u = x
+		}
+	}
+	if u == nil {
+		g.Header("WWW-Authenticate", `Basic realm="Qihuang supervision", charset="UTF-8"`)
+		return nil, false
+	}
+	g.Set(userKey, u)
+	return u, true
+}
+
+// API guards the JSON interfaces below /api/supervision, which know no places.
+func (d *Door) API(g *gin.Context) {
+	u, ok := d.admit(g)
+	switch {
+	case !ok:
+		g.AbortWithStatusJSON(http.StatusUnauthorized, map[string]string{"error": "请登录：用户在配置 supervision.users 里"})
+	case u != nil && u.placed():
+		g.AbortWithStatusJSON(http.StatusForbidden, map[string]string{"error": "这个接口给出全省的数据，只对省级用户开放；请用监管页面"})
+	case u != nil && g.FullPath() == "/api/supervision/records":
+		if err := d.look(g, "records "+g.Query("measure")); err != nil {
+			g.AbortWithStatusJSON(http.StatusForbidden, map[string]string{"error": sentence(err)})
+		}
+	}
+}
+
+// local are the pages that show no more than a place.
+var local = []string{"/supervision", "/supervision/indicators", "/supervision/indicator/:measure", "/supervision/records", "/supervision/visit/:id", "/supervision/map",
+	"/supervision/halls", "/supervision/hall", "/supervision/workload", "/supervision/spectrum", "/supervision/pivot", "/supervision/alerts"}
+
+// guard is the door of the pages.
+func (a *App) guard(g *gin.Context) {
+	u, ok := a.Door.admit(g)
+	if !ok {
+		g.Data(http.StatusUnauthorized, "text/plain; charset=utf-8", []byte("请登录：用户在配置 supervision.users 里，忘记口令请找管理员重设"))
+		g.Abort()
+		return
+	}
+	if u != nil && u.placed() && (g.Request.Method != http.MethodGet && g.Request.Method != http.MethodHead || !slices.Contains(local, g.FullPath())) {
+		a.fail(g, fault.New(fault.Forbidden, "这一页或这项办理涉及全省，只对省级用户开放"))
+		g.Abort()
+	}
+}
+
+// user is who asks; nil where there are no users.
+func user(g *gin.Context) *User {
+	u, _ := g.Value(userKey).(*User)
+	return u
+}
+
+// confine holds a filter within the jurisdiction of who asks: what it leaves open
+// is filled, what it names beyond is refused.
+func (s *scope) confine(g *gin.Context) error {
+	u := user(g)
+	if u == nil {
+		return nil
+	}
+	for _, x := range []struct {
+		asked *string
+		own   string
+	}{{&s.City, u.City}, {&s.Area, u.Area}, {&s.Org, u.Org}} {
+		switch {
+		case x.own == "" || *x.asked == x.own:
+		case *x.asked == "":
+			*x.asked = x.own
+		default:
+			return beyond()
+		}
+	}
+	return nil
+}
+
+// within refuses a hall outside the jurisdiction of who asks.
+func (a *App) within(g *gin.Context, org string) error {
+	u := user(g)
+	if u == nil || !u.placed() {
+		return nil
+	}
+	p, err := a.directory(g.Request.Context())
+	if err != nil {
+		return err
+	}
+	if org == "" || u.Org != "" && org != u.Org || len(p.within(u.City, u.Area, org)) == 0 {
+		return beyond()
+	}
+	return nil
+}
+
+func beyond() error {
+	return fault.New(fault.Forbidden, "超出了您的监管范围；需要查看请联系上级管理员")
+}
+
+// look records that the user of a request looks at records, if it may.
+func (d *Door) look(g *gin.Context, what string) error {
+	u := user(g)
+	if u == nil {
+		return nil
+	}
+	if !u.Records {
+		return fault.New(fault.Forbidden, "查看单次就诊和处方要有明细权限（supervision.users 的 records），每次查看都会留痕")
+	}
+	return d.Audit(g.Request.Context(), u.Name, what)
+}
