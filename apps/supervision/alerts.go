@@ -261,27 +261,21 @@ func (a *App) runAlerts(g *gin.Context) {
 }
 
 // openCount is how many alerts are open, and how pressing they are.
-type openCount struct {
-	all, serious, late int
-	at                 time.Time
-}
+type openCount struct{ all, serious, late int }
 
-// openAlerts counts the open alerts, at most every [directoryAge]; a count that
-// fails is 0 and the page stands without it.
-func (a *App) openAlerts(ctx context.Context) openCount {
-	a.mu.Lock()
-	known := a.open
-	a.mu.Unlock()
-	now := a.Now()
-	if !known.at.IsZero() && now.Sub(known.at) < directoryAge {
-		return known
-	}
-	list, err := a.Desk.Tasks(ctx, alerts.Filter{Kind: alerts.KindAlert, Open: true})
+// openAlerts counts the open alerts that who asks oversees; a count that fails is
+// 0 and the page stands without it.
+func (a *App) openAlerts(g *gin.Context) (c openCount) {
+	may, err := a.oversees(g)
 	if err != nil {
-		a.Log.WarnContext(ctx, "count alerts", "error", err)
+		return c
 	}
-	c := openCount{all: len(list), at: now}
-	for _, t := range list {
+	now := a.Now()
+	for _, t := range a.openTasks(g.Request.Context(), now) {
+		if !may(t.Org) {
+			continue
+		}
+		c.all++
 		if t.Level == "serious" {
 			c.serious++
 		}
@@ -289,15 +283,30 @@ func (a *App) openAlerts(ctx context.Context) openCount {
 			c.late++
 		}
 	}
-	a.mu.Lock()
-	a.open = c
-	a.mu.Unlock()
 	return c
+}
+
+// openTasks are the open alerts, read at most every [directoryAge].
+func (a *App) openTasks(ctx context.Context, now time.Time) []*alerts.Task {
+	a.mu.Lock()
+	known, at := a.open, a.counted
+	a.mu.Unlock()
+	if !at.IsZero() && now.Sub(at) < directoryAge {
+		return known
+	}
+	list, err := a.Desk.Tasks(ctx, alerts.Filter{Kind: alerts.KindAlert, Open: true})
+	if err != nil {
+		a.Log.WarnContext(ctx, "count alerts", "error", err)
+	}
+	a.mu.Lock()
+	a.open, a.counted = list, now
+	a.mu.Unlock()
+	return list
 }
 
 // forget makes the next page count the alerts anew.
 func (a *App) forget() {
 	a.mu.Lock()
-	a.open = openCount{}
+	a.open, a.counted = nil, time.Time{}
 	a.mu.Unlock()
 }

@@ -81,7 +81,7 @@ func (a *App) cockpitPage(g *gin.Context) {
 
 		Open, Serious, Late int // alerts
 	}{Page: a.page(g, "业务监管", "/supervision"), scope: s}
-	open := a.openAlerts(ctx)
+	open := a.openAlerts(g)
 	page.Open, page.Serious, page.Late = open.all, open.serious, open.late
 	// each part is a query of its own: they run side by side
 	parts, ctx := errgroup.WithContext(ctx)

@@ -1,13 +1,12 @@
 package supervision
 
 import (
-	"context"
-	"errors"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/warehouse/alerts"
 	"github.com/qihuang-health/qihuang/web"
 )
 
@@ -61,9 +60,9 @@ var sections = []web.Link{
 }
 
 // page makes the layout's data. The menu counts the open alerts.
-func (a *App) page(ctx context.Context, title, current string) web.Page {
+func (a *App) page(g *gin.Context, title, current string) web.Page {
 	p := web.NewPage(title, a.cfg.Version, shanghai, a.cfg.Local, "/supervision").Within(sections, current)
-	if n := a.openAlerts(ctx).all; n > 0 {
+	if n := a.openAlerts(g).all; n > 0 {
 		for i := range p.Section {
 			if p.Section[i].URL == "/supervision/alerts" {
 				p.Section[i].Name += " " + web.Count(n)
@@ -101,7 +100,7 @@ func (a *App) fail(g *gin.Context, err error) {
 		status, msg = http.StatusServiceUnavailable, "数据仓库正在启动或重启，请几秒后刷新"
 	}
 	if status < 500 && kind != fault.Precondition {
-		msg = sentence(err)
+		_, msg = alerts.Status(err)
 	} else if status >= 500 {
 		a.Log.ErrorContext(g, "supervision page", "path", g.FullPath(), "error", err)
 	}
@@ -110,12 +109,4 @@ func (a *App) fail(g *gin.Context, err error) {
 		web.Page
 		Message string
 	}{a.page(g, "打不开这一页", ""), msg})
-}
-
-// sentence is what a fault says to people.
-func sentence(err error) string {
-	if f := (*fault.Error)(nil); errors.As(err, &f) && f.Kind != fault.Internal {
-		return f.Msg
-	}
-	return "系统内部错误，请稍后再试"
 }

@@ -55,10 +55,11 @@ type App struct {
 	cfg   Config
 	pages *template.Template
 
-	mu     sync.Mutex
-	places *places   // the directory of halls, as last read
-	read   time.Time // when
-	open   openCount // alerts, as last counted
+	mu      sync.Mutex
+	places  *places        // the directory of halls, as last read
+	read    time.Time      // when
+	open    []*alerts.Task // alerts, as last read
+	counted time.Time      // when
 }
 
 // New makes the application. An error means a broken build.

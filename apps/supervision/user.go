@@ -2,15 +2,14 @@ package supervision
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
 	"net/http"
 	"slices"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/login"
+	"github.com/qihuang-health/qihuang/warehouse/alerts"
 )
 
 // User is somebody who supervises, with a jurisdiction: a city, a county or a
@@ -24,17 +23,8 @@ type User struct {
 	Records  bool   `yaml:"records"`        // may open the records behind a number; each look is audited
 }
 
-// ValidateUsers reports the first user that is not complete.
-func ValidateUsers(list []User) error {
-	seen := map[string]bool{}
-	for _, u := range list {
-		if b, err := hex.DecodeString(u.Password); u.Name == "" || seen[u.Name] || err != nil || len(b) != sha256.Size {
-			return fault.New(fault.Invalid, "配置 supervision.users 的用户 %q 要有不重复的 name 和 passwordSHA256（口令的 SHA-256，64 位十六进制）", u.Name)
-		}
-		seen[u.Name] = true
-	}
-	return nil
-}
+// Credentials are what the user logs in with.
+func (u User) Credentials() (name, passwordSHA256 string) { return u.Name, u.Password }
 
 // placed reports whether the user has less than the province.
 func (u *User) placed() bool { return u.City != "" || u.Area != "" || u.Org != "" }
@@ -51,21 +41,13 @@ type Door struct {
 // userKey is where a request keeps its user.
 const userKey = "supervision.user"
 
-// admit identifies the user of a request by HTTP Basic. It takes the same time
-// for an unknown name as for a wrong password. ok is false after a refusal.
+// admit identifies the user of a request by HTTP Basic; ok is false after a refusal.
 func (d *Door) admit(g *gin.Context) (u *User, ok bool) {
 	if len(d.Users) == 0 {
 		return nil, true
 	}
 	name, password, _ := g.Request.BasicAuth()
-	sum := sha256.Sum256([]byte(password))
-	given := hex.EncodeToString(sum[:])
-	for i := range d.Users {
-		x := &d.Users[i]
-		if subtle.ConstantTimeCompare([]byte(x.Name), []byte(name))&subtle.ConstantTimeCompare([]byte(x.Password), []byte(given)) == 1 {
-			u = x
-		}
-	}
+	u = login.Find(d.Users, name, password)
 	if u == nil {
 		g.Header("WWW-Authenticate", `Basic realm="Qihuang supervision", charset="UTF-8"`)
 		return nil, false
@@ -84,7 +66,8 @@ func (d *Door) API(g *gin.Context) {
 		g.AbortWithStatusJSON(http.StatusForbidden, map[string]string{"error": "这个接口给出全省的数据，只对省级用户开放；请用监管页面"})
 	case u != nil && g.FullPath() == "/api/supervision/records":
 		if err := d.look(g, "records "+g.Query("measure")); err != nil {
-			g.AbortWithStatusJSON(http.StatusForbidden, map[string]string{"error": sentence(err)})
+			status, msg := alerts.Status(err)
+			g.AbortWithStatusJSON(status, map[string]string{"error": msg})
 		}
 	}
 }
@@ -108,8 +91,8 @@ func (a *App) guard(g *gin.Context) {
 }
 
 // user is who asks; nil where there are no users.
-func user(g *gin.Context) *User {
-	u, _ := g.Value(userKey).(*User)
+func user(ctx context.Context) *User {
+	u, _ := ctx.Value(userKey).(*User)
 	return u
 }
 
@@ -135,20 +118,25 @@ func (s *scope) confine(g *gin.Context) error {
 	return nil
 }
 
-// within refuses a hall outside the jurisdiction of who asks.
-func (a *App) within(g *gin.Context, org string) error {
+// oversees tells of a hall's code whether it is in the jurisdiction of who asks.
+func (a *App) oversees(g *gin.Context) (func(org string) bool, error) {
 	u := user(g)
 	if u == nil || !u.placed() {
-		return nil
+		return func(string) bool { return true }, nil
 	}
 	p, err := a.directory(g.Request.Context())
-	if err != nil {
-		return err
-	}
-	if org == "" || u.Org != "" && org != u.Org || len(p.within(u.City, u.Area, org)) == 0 {
+	return func(org string) bool {
+		return org != "" && (u.Org == "" || org == u.Org) && len(p.within(u.City, u.Area, org)) > 0
+	}, err
+}
+
+// within refuses a hall outside the jurisdiction of who asks.
+func (a *App) within(g *gin.Context, org string) error {
+	may, err := a.oversees(g)
+	if err == nil && !may(org) {
 		return beyond()
 	}
-	return nil
+	return err
 }
 
 func beyond() error {

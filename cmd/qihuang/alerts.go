@@ -15,6 +15,7 @@ import (
 	"github.com/qihuang-health/qihuang/fhir/store/checked"
 	"github.com/qihuang-health/qihuang/fhir/tcm/rational"
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/login"
 	"github.com/qihuang-health/qihuang/warehouse/alerts"
 	"github.com/qihuang-health/qihuang/warehouse/measures"
 )
@@ -33,7 +34,7 @@ func (c SupervisionConfig) validate() error {
 			return fault.New(fault.Invalid, "配置 supervision.schedule 不是有效的计划 %q：%w", c.Schedule, err)
 		}
 	}
-	return errors.Join(measures.ValidateThresholds(c.Thresholds), supervision.ValidateUsers(c.Users))
+	return errors.Join(measures.ValidateThresholds(c.Thresholds), login.Validate("supervision.users", c.Users))
 }
 
 // alertRules reads the rules of a file, the shipped ones for "".

@@ -78,6 +78,6 @@ func (h *program) jurisdictions() {
 	}
 	h.eventually(10*time.Second, "every look at records is audited", func() bool {
 		_, body := h.request("GET", "/fhir/AuditEvent?_summary=count&action=R", "", nil)
-		return strings.Contains(string(body), fmt.Sprintf(`"total":%d`, looks))
+		return strings.Contains(string(body), fmt.Sprintf(`"total":%d,`, looks))
 	})
 }

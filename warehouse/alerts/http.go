@@ -64,6 +64,8 @@ func Status(err error) (int, string) {
 	switch fault.KindOf(err) {
 	case fault.Invalid, fault.Unsupported:
 		return http.StatusBadRequest, msg
+	case fault.Forbidden:
+		return http.StatusForbidden, msg
 	case fault.NotFound, fault.Gone:
 		return http.StatusNotFound, msg
 	case fault.Conflict, fault.Precondition:

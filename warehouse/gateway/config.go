@@ -1,14 +1,12 @@
 package gateway
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
 	"net/url"
 	"regexp"
 	"time"
 
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/login"
 )
 
 // User is one who may query.
@@ -64,12 +62,10 @@ func (c Config) Validate() error {
 	if c.Limits.Time < time.Second || c.Limits.Memory < 1<<20 || c.Limits.Rows < 1 || c.Limits.Queries < 1 || c.Limits.Tables < 1 || c.Limits.Hourly < 1 {
 		return fault.New(fault.Invalid, "gateway: limits must be positive")
 	}
-	seen := map[string]bool{}
+	if err := login.Validate("gateway", c.Users); err != nil {
+		return err
+	}
 	for _, u := range c.Users {
-		if b, err := hex.DecodeString(u.Password); u.Name == "" || seen[u.Name] || err != nil || len(b) != sha256.Size {
-			return fault.New(fault.Invalid, "gateway: user %q needs a unique name and passwordSHA256", u.Name)
-		}
-		seen[u.Name] = true
 		for _, o := range u.Orgs {
 			if !orgCode.MatchString(o) {
 				return fault.New(fault.Invalid, "gateway: user %s: %q is no hall code", u.Name, o)
@@ -79,18 +75,5 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// user returns the user with this name and password, or nil. It takes the same
-// time for an unknown name as for a wrong password.
-func (c *Config) user(name, password string) *User {
-	sum := sha256.Sum256([]byte(password))
-	given := hex.EncodeToString(sum[:])
-	var found *User
-	for i := range c.Users {
-		u := &c.Users[i]
-		ok := subtle.ConstantTimeCompare([]byte(u.Name), []byte(name)) & subtle.ConstantTimeCompare([]byte(u.Password), []byte(given))
-		if ok == 1 {
-			found = u
-		}
-	}
-	return found
-}
+// Credentials are what the user logs in with.
+func (u User) Credentials() (name, passwordSHA256 string) { return u.Name, u.Password }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/internal/clock"
+	"github.com/qihuang-health/qihuang/internal/login"
 	"github.com/qihuang-health/qihuang/warehouse/engine"
 )
 
@@ -197,12 +198,12 @@ func reason(err error) int {
 // user finds who asks, by any of the ways ClickHouse knows.
 func (g *Gateway) user(r *http.Request) *User {
 	if name, password, ok := r.BasicAuth(); ok {
-		return g.cfg.user(name, password)
+		return login.Find(g.cfg.Users, name, password)
 	}
 	if name := r.Header.Get("X-ClickHouse-User"); name != "" {
-		return g.cfg.user(name, r.Header.Get("X-ClickHouse-Key"))
+		return login.Find(g.cfg.Users, name, r.Header.Get("X-ClickHouse-Key"))
 	}
-	return g.cfg.user(r.URL.Query().Get("user"), r.URL.Query().Get("password"))
+	return login.Find(g.cfg.Users, r.URL.Query().Get("user"), r.URL.Query().Get("password"))
 }
 
 // enter counts a query against the user's limits.
