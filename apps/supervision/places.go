@@ -72,6 +72,17 @@ func (p *places) within(city, area, code string) []hall {
 	return out
 }
 
+// only is the directory of the halls that ok names.
+func (p *places) only(ok func(code string) bool) *places {
+	out := &places{names: p.names, fresh: p.fresh}
+	for _, h := range p.halls {
+		if ok(h.Code) {
+			out.halls = append(out.halls, h)
+		}
+	}
+	return out
+}
+
 // level of a hall, "" = not registered.
 func (p *places) level(code string) string {
 	if i := slices.IndexFunc(p.halls, func(h hall) bool { return h.Code == code }); i >= 0 {

@@ -65,12 +65,15 @@ func (a *App) scope(g *gin.Context, keep ...string) (*scope, error) {
 	if s.places, err = a.directory(g.Request.Context()); err != nil {
 		return nil, err
 	}
-	if s.Org != "" {
-		if err := a.within(g, s.Org); err != nil {
-			return nil, err
-		}
+	may, err := a.oversees(g)
+	if err != nil {
+		return nil, err
 	}
-	s.Fresh, s.Cities, s.Areas, s.Halls = s.places.fresh, s.places.cities(), s.places.areas(s.City), s.places.within(s.City, s.Area, "")
+	if s.Org != "" && !may(s.Org) {
+		return nil, beyond()
+	}
+	choice := s.places.only(may)
+	s.Fresh, s.Cities, s.Areas, s.Halls = s.places.fresh, choice.cities(), choice.areas(s.City), choice.within(s.City, s.Area, "")
 	return s, s.limit()
 }
 

@@ -125,9 +125,14 @@ func (a *App) oversees(g *gin.Context) (func(org string) bool, error) {
 		return func(string) bool { return true }, nil
 	}
 	p, err := a.directory(g.Request.Context())
-	return func(org string) bool {
-		return org != "" && (u.Org == "" || org == u.Org) && len(p.within(u.City, u.Area, org)) > 0
-	}, err
+	if err != nil {
+		return nil, err
+	}
+	halls := map[string]bool{}
+	for _, h := range p.within(u.City, u.Area, u.Org) {
+		halls[h.Code] = true
+	}
+	return func(org string) bool { return halls[org] }, nil
 }
 
 // within refuses a hall outside the jurisdiction of who asks.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -68,7 +70,11 @@ func (h *program) jurisdictions() {
 		if err != nil {
 			h.t.Fatal(err)
 		}
+		body, err := io.ReadAll(res.Body)
 		_ = res.Body.Close()
+		if err != nil || c.user == "hall" && bytes.Contains(body, []byte(other)) {
+			h.t.Errorf("%s: %s names another hall (%v)", c.user, c.path, err)
+		}
 		if res.StatusCode != c.status {
 			h.t.Errorf("%s: %s %s: %d, want %d", c.user, c.method, c.path, res.StatusCode, c.status)
 		}

@@ -23,7 +23,7 @@ func Validate[U User](place string, users []U) error {
 	for _, u := range users {
 		name, hash := u.Credentials()
 		if b, err := hex.DecodeString(hash); name == "" || seen[name] || err != nil || len(b) != sha256.Size {
-			return fault.New(fault.Invalid, "%s: user %q needs a unique name and passwordSHA256 (配置要有不重复的 name 和 64 位十六进制的 passwordSHA256)", place, name)
+			return fault.New(fault.Invalid, "配置 %s 的用户 %q 要有不重复的 name 和 passwordSHA256（口令的 SHA-256，64 位十六进制）", place, name)
 		}
 		seen[name] = true
 	}

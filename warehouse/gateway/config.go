@@ -62,7 +62,7 @@ func (c Config) Validate() error {
 	if c.Limits.Time < time.Second || c.Limits.Memory < 1<<20 || c.Limits.Rows < 1 || c.Limits.Queries < 1 || c.Limits.Tables < 1 || c.Limits.Hourly < 1 {
 		return fault.New(fault.Invalid, "gateway: limits must be positive")
 	}
-	if err := login.Validate("gateway", c.Users); err != nil {
+	if err := login.Validate("clickhouse.users", c.Users); err != nil {
 		return err
 	}
 	for _, u := range c.Users {
