@@ -14,6 +14,7 @@ type Link struct {
 // Page is what the shared layout needs of every page.
 type Page struct {
 	Title, Version, ZoneName string
+	User                     string // who is logged in, "" = nobody
 	Local                    bool   // loopback without login: pages say so
 	Menu                     []Link // the main menu
 	Section                  []Link // the menu of the page's section; none = no section

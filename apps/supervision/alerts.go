@@ -9,10 +9,14 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/qihuang-health/qihuang/apps/supervision/report"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/warehouse/alerts"
 	"github.com/qihuang-health/qihuang/web"
 )
+
+// ofHalls are the steps that a hall's own users may take.
+var ofHalls = []string{"handle", "submit", "escalate"}
 
 // taskKinds are the kinds of tasks in words.
 var taskKinds = map[string]string{alerts.KindAlert: "预警", alerts.KindQuality: "数据质量", alerts.KindReview: "处方点评反馈", alerts.KindAppeal: "绩效评分"}
@@ -154,12 +158,12 @@ type evidence struct{ Text, Link string }
 
 // taskPage shows one task: what, why, since when, who, and what may be done.
 func (a *App) taskPage(g *gin.Context) {
-	t, err := a.Desk.Task(g.Request.Context(), g.Param("id"))
+	t, err := a.task(g)
 	if err != nil {
-		a.fail(g, taskMissing(err))
+		a.fail(g, err)
 		return
 	}
-	orgs, err := a.Desk.Organizations(g.Request.Context())
+	orgs, err := a.assignees(g)
 	if err != nil {
 		a.fail(g, err)
 		return
@@ -174,7 +178,7 @@ func (a *App) taskPage(g *gin.Context) {
 		Actions    []choice
 		Orgs       []choice
 		DueDay, By string
-	}{Page: a.page(g, t.Title, sectionOf(t.Kind)), Task: a.line(t), Actions: actionsOf(t), DueDay: t.Due.In(shanghai).Format(time.DateOnly)}
+	}{Page: a.page(g, t.Title, sectionOf(t.Kind)), Task: a.line(t), Actions: actionsOf(user(g), t), DueDay: t.Due.In(shanghai).Format(time.DateOnly)}
 	for _, r := range a.Desk.Rules {
 		if r.Name == t.Rule {
 			page.Rule, page.RuleText = r, explain(r)
@@ -197,6 +201,15 @@ func (a *App) taskPage(g *gin.Context) {
 	a.render(g, "task", page)
 }
 
+// task reads the task of the path, if it is of the jurisdiction of who asks.
+func (a *App) task(g *gin.Context) (*alerts.Task, error) {
+	t, err := a.Desk.Task(g.Request.Context(), g.Param("id"))
+	if err != nil {
+		return nil, taskMissing(err)
+	}
+	return t, a.within(g, t.Org)
+}
+
 // taskMissing says it in words.
 func taskMissing(err error) error {
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone) {
@@ -216,9 +229,13 @@ func sectionOf(kind string) string {
 	return "/supervision/alerts"
 }
 
-// actionsOf are the steps that a task's state allows.
-func actionsOf(t *alerts.Task) (out []choice) {
+// actionsOf are the steps that a task's state allows to a user: a hall mends,
+// those above it judge.
+func actionsOf(u *User, t *alerts.Task) (out []choice) {
 	for _, name := range t.Actions() {
+		if !u.ranks(report.OfCounty) && !slices.Contains(ofHalls, name) {
+			continue
+		}
 		out = append(out, choice{Key: name, Name: alerts.ActionTitle(name)})
 	}
 	return out
@@ -231,12 +248,29 @@ func (a *App) actOnTask(g *gin.Context) {
 		a.fail(g, err)
 		return
 	}
-	step := alerts.Step{By: field(g, "by"), Note: field(g, "note"), Owner: field(g, "owner")}
+	t, err := a.task(g)
+	if err != nil {
+		a.fail(g, err)
+		return
+	}
+	step := alerts.Step{By: signer(g), Note: field(g, "note"), Owner: field(g, "owner")}
 	action := field(g, "action")
 	if action == "assign" {
 		step.Due = due
+		orgs, err := a.assignees(g)
+		if _, ok := orgs[step.Owner]; err == nil && !ok {
+			err = beyond()
+		}
+		if err != nil {
+			a.fail(g, err)
+			return
+		}
 	}
-	t, err := a.Desk.Act(g.Request.Context(), g.Param("id"), action, step)
+	if u := user(g); !u.ranks(report.OfCounty) && slices.Contains(t.Actions(), action) && !slices.Contains(ofHalls, action) {
+		a.fail(g, fault.New(fault.Forbidden, "%s要由上级机构的用户办理", alerts.ActionTitle(action)))
+		return
+	}
+	t, err = a.Desk.Act(g.Request.Context(), g.Param("id"), action, step)
 	if err != nil {
 		a.fail(g, taskMissing(err))
 		return

@@ -184,7 +184,11 @@ func (a *App) appeal(g *gin.Context) {
 		a.fail(g, fault.New(fault.Invalid, "请写明对哪一项、为什么有异议"))
 		return
 	}
-	t, err := a.Desk.Open(g.Request.Context(), &alerts.Task{Kind: alerts.KindAppeal, Org: field(g, "org"), Title: "绩效评分申诉", Text: field(g, "period") + "：" + field(g, "text"), Level: "info"}, field(g, "by"))
+	if err := a.within(g, field(g, "org")); err != nil {
+		a.fail(g, err)
+		return
+	}
+	t, err := a.Desk.Open(g.Request.Context(), &alerts.Task{Kind: alerts.KindAppeal, Org: field(g, "org"), Title: "绩效评分申诉", Text: field(g, "period") + "：" + field(g, "text"), Level: "info"}, signer(g))
 	if err != nil {
 		a.fail(g, err)
 		return

@@ -62,6 +62,9 @@ var sections = []web.Link{
 // page makes the layout's data. The menu counts the open alerts.
 func (a *App) page(g *gin.Context, title, current string) web.Page {
 	p := web.NewPage(title, a.cfg.Version, shanghai, a.cfg.Local, "/supervision").Within(sections, current)
+	if u := user(g); u != nil {
+		p.User = u.Name
+	}
 	if n := a.openAlerts(g).all; n > 0 {
 		for i := range p.Section {
 			if p.Section[i].URL == "/supervision/alerts" {

@@ -117,6 +117,9 @@ func (a *App) qualityPage(g *gin.Context) {
 			return
 		}
 		for _, k := range slices.Sorted(maps.Keys(counts)) {
+			if !s.has(k) {
+				continue
+			}
 			page.Refused = append(page.Refused, refusal{cmp.Or(s.places.names[k], k), counts[k]})
 			page.RefusedTotal += counts[k]
 		}
@@ -131,7 +134,9 @@ func (a *App) qualityPage(g *gin.Context) {
 // data are among them.
 func (a *App) qualityLines(g *gin.Context, s *scope, limits quality.Limits) ([]qualityLine, error) {
 	ctx := g.Request.Context()
-	halls, err := quality.Check(ctx, a.Measures, a.SQL, s.measured(), limits)
+	all := s.measured()
+	all.Orgs = nil // halls differ from those of the whole province
+	halls, err := quality.Check(ctx, a.Measures, a.SQL, all, limits)
 	if err != nil {
 		return nil, err
 	}
@@ -171,8 +176,8 @@ func (a *App) qualityLines(g *gin.Context, s *scope, limits quality.Limits) ([]q
 
 // arrivals draws how many visits of each day came, and how many came late.
 func (a *App) arrivals(g *gin.Context, s *scope) (chart, error) {
-	days, err := quality.Days(g.Request.Context(), a.SQL, s.begin, s.end)
-	c := chart{Kind: "line", Series: []series{{Name: "就诊（全省）"}, {Name: "迟到一天以上"}, {Name: "上报的中医馆"}}}
+	days, err := quality.Days(g.Request.Context(), a.SQL, s.measured())
+	c := chart{Kind: "line", Series: []series{{Name: "就诊"}, {Name: "迟到一天以上"}, {Name: "上报的中医馆"}}}
 	for _, d := range days {
 		c.Labels = append(c.Labels, d.Day)
 		for i, n := range []uint64{d.Visits, d.Late, d.Halls} {
@@ -191,11 +196,14 @@ func (a *App) openQuality(g *gin.Context) {
 	if err == nil && field(g, "text") == "" {
 		err = fault.New(fault.Invalid, "请写明要整改什么")
 	}
+	if err == nil {
+		err = a.supervises(g, field(g, "org"))
+	}
 	if err != nil {
 		a.fail(g, err)
 		return
 	}
-	t, err := a.Desk.Open(g.Request.Context(), &alerts.Task{Kind: alerts.KindQuality, Org: field(g, "org"), Title: "数据质量整改", Text: field(g, "text"), Level: "warning", Due: due}, field(g, "by"))
+	t, err := a.Desk.Open(g.Request.Context(), &alerts.Task{Kind: alerts.KindQuality, Org: field(g, "org"), Title: "数据质量整改", Text: field(g, "text"), Level: "warning", Due: due}, signer(g))
 	if err != nil {
 		a.fail(g, err)
 		return

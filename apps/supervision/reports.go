@@ -81,11 +81,14 @@ func (s *scope) covers(p report.Place) bool {
 func (a *App) createReport(g *gin.Context) {
 	place := report.Place{City: field(g, "city"), Area: field(g, "area"), Org: field(g, "org")}
 	orgs, err := a.hallsOf(g.Request.Context(), &place)
+	if err == nil {
+		err = a.withinPlace(g, place)
+	}
 	if err != nil {
 		a.fail(g, err)
 		return
 	}
-	r, err := a.Reports.Create(g.Request.Context(), field(g, "period"), place, orgs, field(g, "by"))
+	r, err := a.Reports.Create(g.Request.Context(), field(g, "period"), place, orgs, signer(g))
 	if err != nil {
 		a.fail(g, err)
 		return
@@ -133,7 +136,7 @@ func figures(r *report.Report) (out []figureLine) {
 // itself.
 func (a *App) reportPage(g *gin.Context) {
 	ctx := g.Request.Context()
-	r, err := a.Reports.Report(ctx, g.Param("id"))
+	r, err := a.report(g)
 	if err != nil {
 		a.fail(g, err)
 		return
@@ -162,24 +165,40 @@ func (a *App) reportPage(g *gin.Context) {
 		Report     *report.Report
 		Figures    []figureLine
 		Next       string
+		Approves   bool // who asks may take the next step
 		ReplacedBy string
-	}{a.page(g, r.Title, "/supervision/reports"), r, lines, r.Next().Title(), replacements(list)[r.ID]})
+	}{a.page(g, r.Title, "/supervision/reports"), r, lines, r.Next().Title(), user(g).ranks(r.Approver()), replacements(list)[r.ID]})
+}
+
+// report reads the report of the path, if it is of the jurisdiction of who asks.
+func (a *App) report(g *gin.Context) (*report.Report, error) {
+	r, err := a.Reports.Report(g.Request.Context(), g.Param("id"))
+	if err == nil {
+		err = a.withinPlace(g, r.Place)
+	}
+	return r, err
 }
 
 // actOnReport is the form of the report page.
 func (a *App) actOnReport(g *gin.Context) {
-	ctx, id, by, note := g.Request.Context(), g.Param("id"), field(g, "by"), field(g, "note")
+	ctx, id, by, note := g.Request.Context(), g.Param("id"), signer(g), field(g, "note")
 	version, err := strconv.ParseInt(field(g, "version"), 10, 64)
 	if err != nil || version < 1 {
 		a.fail(g, fault.New(fault.Invalid, "表单不完整，请刷新后再提交"))
 		return
 	}
-	r, err := a.Reports.Report(ctx, id)
+	r, err := a.report(g)
 	if err != nil {
 		a.fail(g, err)
 		return
 	}
 	switch action := field(g, "action"); action {
+	case "approve", "return":
+		if !user(g).ranks(r.Approver()) {
+			err = fault.New(fault.Forbidden, "这一步要由%s用户办理", rankTitles[r.Approver()])
+			break
+		}
+		r, err = a.Reports.Act(ctx, id, version, action, by, note)
 	case "refresh", "correct":
 		var orgs []string
 		if orgs, err = a.hallsOf(ctx, &r.Place); err != nil {

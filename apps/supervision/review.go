@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -60,7 +61,15 @@ func (a *App) samplesPage(g *gin.Context) {
 	}
 	var lines []sampleLine
 	x := sheet{Title: "处方点评", Head: []string{"抽样", "时段", "范围", "处方类别", "方法", "随机种子", "可抽", "抽取", "已点评", "发起人"}}
+	may, err := a.oversees(g)
+	if err != nil {
+		a.fail(g, err)
+		return
+	}
 	for _, m := range list {
+		if !sampledWithin(g, m.Plan, may) {
+			continue
+		}
 		l := lineOf(m)
 		lines = append(lines, l)
 		x.Rows = append(x.Rows, []string{m.Plan.Name, l.Days, m.Plan.Place, l.Category, l.Method, m.Plan.Seed, web.Count(m.Population), web.Count(m.Size), web.Count(m.Done), m.Plan.By})
@@ -91,7 +100,7 @@ func (a *App) drawSample(g *gin.Context) {
 		a.fail(g, err)
 		return
 	}
-	p := review.Plan{Name: field(g, "name"), By: field(g, "by"), From: s.begin, To: s.end, Place: s.Where(), Orgs: s.orgs, Category: field(g, "category"), Method: field(g, "method"), Seed: field(g, "seed")}
+	p := review.Plan{Name: field(g, "name"), By: signer(g), From: s.begin, To: s.end, Place: s.Where(), Orgs: s.orgs, Category: field(g, "category"), Method: field(g, "method"), Seed: field(g, "seed")}
 	amount, err := strconv.ParseFloat(field(g, "amount"), 64)
 	if err != nil || !(amount > 0) || p.Category != "" && valueTitles["category"][p.Category] == "" {
 		a.fail(g, fault.New(fault.Invalid, "请填写抽取的张数或百分比，并从列表中选择处方类别"))
@@ -167,6 +176,9 @@ func (a *App) samplePage(g *gin.Context) {
 	}
 	ctx := g.Request.Context()
 	sample, items, err := a.Reviews.Sample(ctx, g.Param("id"))
+	if err == nil {
+		err = a.ofSample(g, sample.Plan)
+	}
 	if err != nil {
 		a.fail(g, err)
 		return
@@ -229,7 +241,10 @@ func (a *App) doctorsIn(ctx context.Context, s *scope, items []*review.Item) (ma
 // say of it, and the criteria to judge it by.
 func (a *App) itemPage(g *gin.Context) {
 	ctx := g.Request.Context()
-	i, err := a.Reviews.Item(ctx, g.Param("item"))
+	i, err := a.drawn(g)
+	if err == nil {
+		err = a.Door.look(g, "MedicationRequest/"+i.Drawn.Request)
+	}
 	if err != nil {
 		a.fail(g, err)
 		return
@@ -258,7 +273,7 @@ func (a *App) itemPage(g *gin.Context) {
 // next prescription.
 func (a *App) judge(g *gin.Context) {
 	ctx := g.Request.Context()
-	i, err := a.Reviews.Item(ctx, g.Param("item"))
+	i, err := a.drawn(g)
 	if err != nil {
 		a.fail(g, err)
 		return
@@ -268,7 +283,7 @@ func (a *App) judge(g *gin.Context) {
 		a.fail(g, fault.New(fault.Invalid, "表单不完整，请刷新后再提交"))
 		return
 	}
-	j := review.Judgement{Version: version, Reasons: g.PostFormArray("reason"), Note: field(g, "note"), By: field(g, "by")}
+	j := review.Judgement{Version: version, Reasons: g.PostFormArray("reason"), Note: field(g, "note"), By: signer(g)}
 	if i, err = a.Reviews.Judge(ctx, i.ID, j); err == nil && field(g, "feedback") != "" && i.State == review.Unreasonable {
 		err = a.feedback(g, i)
 	}
@@ -281,13 +296,42 @@ func (a *App) judge(g *gin.Context) {
 		a.fail(g, err)
 		return
 	}
+	may, err := a.oversees(g)
+	if err != nil {
+		a.fail(g, err)
+		return
+	}
 	for _, x := range items {
-		if x.State == review.Waiting {
+		if x.State == review.Waiting && may(x.Drawn.Org) {
 			seeOther(g, "/supervision/review/"+i.Sample+"/"+x.ID)
 			return
 		}
 	}
 	seeOther(g, "/supervision/review/"+i.Sample)
+}
+
+// drawn reads the prescription of the path, if it is of the jurisdiction of who asks.
+func (a *App) drawn(g *gin.Context) (*review.Item, error) {
+	i, err := a.Reviews.Item(g.Request.Context(), g.Param("item"))
+	if err == nil {
+		err = a.within(g, i.Drawn.Org)
+	}
+	return i, err
+}
+
+// sampledWithin reports whether a sample was drawn only from halls of the
+// jurisdiction of who asks.
+func sampledWithin(g *gin.Context, p review.Plan, may func(org string) bool) bool {
+	return !user(g).placed() || len(p.Orgs) > 0 && !slices.ContainsFunc(p.Orgs, func(o string) bool { return !may(o) })
+}
+
+// ofSample refuses a sample that goes beyond the jurisdiction of who asks.
+func (a *App) ofSample(g *gin.Context, p review.Plan) error {
+	may, err := a.oversees(g)
+	if err == nil && !sampledWithin(g, p, may) {
+		return beyond()
+	}
+	return err
 }
 
 // feedback opens a task that tells the hall what was found, and notes it in the

@@ -91,7 +91,7 @@ func (a *App) savedList(ctx context.Context) (out []saved, err error) {
 
 // savePivot saves the table of the form's query under a name.
 func (a *App) savePivot(g *gin.Context) {
-	name, by := field(g, "name"), field(g, "by")
+	name, by := field(g, "name"), signer(g)
 	q, err := url.ParseQuery(field(g, "query"))
 	switch {
 	case err != nil || len(q["m"]) == 0 || len(q["d"]) == 0:
@@ -146,6 +146,9 @@ func (a *App) deleteSaved(g *gin.Context) {
 	s, err := a.find(g.Request.Context(), g.Param("id"))
 	if err == nil && s.Link == "" {
 		err = fault.New(fault.NotFound, "这不是保存的自助分析")
+	}
+	if u := user(g); err == nil && u.placed() && s.By != u.Name {
+		err = fault.New(fault.Forbidden, "这张表由“%s”保存，只能由本人或省级用户删除", s.By)
 	}
 	if err == nil {
 		err = a.Papers.Delete(g.Request.Context(), cabinet.Paper{Type: "Basic", ID: s.ID, Version: s.version})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/qihuang-health/qihuang/apps/supervision/report"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/internal/login"
 	"github.com/qihuang-health/qihuang/warehouse/alerts"
@@ -27,10 +28,18 @@ type User struct {
 func (u User) Credentials() (name, passwordSHA256 string) { return u.Name, u.Password }
 
 // placed reports whether the user has less than the province.
-func (u *User) placed() bool { return u.City != "" || u.Area != "" || u.Org != "" }
+func (u *User) placed() bool { return u.level() != report.OfProvince }
+
+// level is that of the user's place, as reports name it.
+func (u *User) level() string {
+	if u == nil {
+		return report.OfProvince
+	}
+	return report.Place{City: u.City, Area: u.Area, Org: u.Org}.Level()
+}
 
 // Door lets in the users of the configuration, everybody where there are none.
-// What is not a page of a place, and the JSON interfaces, are the province's.
+// Pages show each his place; the JSON interfaces are the province's.
 type Door struct {
 	Users []User
 	// Audit records that a user looked at a record ("Encounter/…") or a list of
@@ -62,7 +71,7 @@ func (d *Door) API(g *gin.Context) {
 	switch {
 	case !ok:
 		g.AbortWithStatusJSON(http.StatusUnauthorized, map[string]string{"error": "请登录：用户在配置 supervision.users 里"})
-	case u != nil && u.placed():
+	case u.placed():
 		g.AbortWithStatusJSON(http.StatusForbidden, map[string]string{"error": "这个接口给出全省的数据，只对省级用户开放；请用监管页面"})
 	case u != nil && g.FullPath() == "/api/supervision/records":
 		if err := d.look(g, "records "+g.Query("measure")); err != nil {
@@ -72,11 +81,11 @@ func (d *Door) API(g *gin.Context) {
 	}
 }
 
-// local are the pages that show no more than a place.
-var local = []string{"/supervision", "/supervision/indicators", "/supervision/indicator/:measure", "/supervision/records", "/supervision/visit/:id", "/supervision/map",
-	"/supervision/halls", "/supervision/hall", "/supervision/workload", "/supervision/spectrum", "/supervision/pivot", "/supervision/alerts"}
+// provincial are the routes that concern the whole province.
+var provincial = []string{"POST /supervision/alerts", "GET /supervision/backtest"}
 
-// guard is the door of the pages.
+// guard is the door of the pages. What a page shows of a place, and what it does
+// for one, it holds within the jurisdiction itself.
 func (a *App) guard(g *gin.Context) {
 	u, ok := a.Door.admit(g)
 	if !ok {
@@ -84,7 +93,7 @@ func (a *App) guard(g *gin.Context) {
 		g.Abort()
 		return
 	}
-	if u != nil && u.placed() && (g.Request.Method != http.MethodGet && g.Request.Method != http.MethodHead || !slices.Contains(local, g.FullPath())) {
+	if u.placed() && slices.Contains(provincial, g.Request.Method+" "+g.FullPath()) {
 		a.fail(g, fault.New(fault.Forbidden, "这一页或这项办理涉及全省，只对省级用户开放"))
 		g.Abort()
 	}
@@ -94,58 +103,6 @@ func (a *App) guard(g *gin.Context) {
 func user(ctx context.Context) *User {
 	u, _ := ctx.Value(userKey).(*User)
 	return u
-}
-
-// confine holds a filter within the jurisdiction of who asks: what it leaves open
-// is filled, what it names beyond is refused.
-func (s *scope) confine(g *gin.Context) error {
-	u := user(g)
-	if u == nil {
-		return nil
-	}
-	for _, x := range []struct {
-		asked *string
-		own   string
-	}{{&s.City, u.City}, {&s.Area, u.Area}, {&s.Org, u.Org}} {
-		switch {
-		case x.own == "" || *x.asked == x.own:
-		case *x.asked == "":
-			*x.asked = x.own
-		default:
-			return beyond()
-		}
-	}
-	return nil
-}
-
-// oversees tells of a hall's code whether it is in the jurisdiction of who asks.
-func (a *App) oversees(g *gin.Context) (func(org string) bool, error) {
-	u := user(g)
-	if u == nil || !u.placed() {
-		return func(string) bool { return true }, nil
-	}
-	p, err := a.directory(g.Request.Context())
-	if err != nil {
-		return nil, err
-	}
-	halls := map[string]bool{}
-	for _, h := range p.within(u.City, u.Area, u.Org) {
-		halls[h.Code] = true
-	}
-	return func(org string) bool { return halls[org] }, nil
-}
-
-// within refuses a hall outside the jurisdiction of who asks.
-func (a *App) within(g *gin.Context, org string) error {
-	may, err := a.oversees(g)
-	if err == nil && !may(org) {
-		return beyond()
-	}
-	return err
-}
-
-func beyond() error {
-	return fault.New(fault.Forbidden, "超出了您的监管范围；需要查看请联系上级管理员")
 }
 
 // look records that the user of a request looks at records, if it may.

@@ -1,13 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -57,33 +59,120 @@ func (h *program) jurisdictions() {
 		{"elsewhere", "GET", "/supervision/hall?org=" + own, 403, false},
 		{"hall", "GET", "/supervision", 200, false}, {"hall", "GET", "/supervision/hall?org=" + own, 200, false}, {"hall", "GET", "/supervision/hall?org=" + other, 403, false},
 		{"hall", "GET", records, 200, true}, {"hall", "GET", records + "&org=" + other, 403, false}, {"hall", "GET", mine, 200, true}, {"hall", "GET", theirs, 403, false},
-		{"hall", "GET", "/supervision/reports", 403, false}, {"hall", "POST", "/supervision/alerts", 403, false}, {"hall", "GET", "/api/supervision/tasks", 403, false},
+		{"hall", "GET", "/supervision/reports", 200, false}, {"hall", "GET", "/supervision/quality", 200, false}, {"hall", "GET", "/supervision/review", 200, false},
+		{"hall", "GET", "/supervision/appraisal", 200, false}, {"hall", "GET", "/supervision/rules", 200, false}, {"hall", "GET", "/supervision/reports?org=" + other, 403, false},
+		{"hall", "POST", "/supervision/alerts", 403, false}, {"hall", "GET", "/supervision/backtest", 403, false}, {"hall", "GET", "/api/supervision/tasks", 403, false},
 	} {
-		req, err := http.NewRequest(c.method, h.url(c.path), nil)
-		if err != nil {
-			h.t.Fatal(err)
+		status, body, _ := h.as(c.user, c.method, c.path, nil)
+		if c.user == "hall" && strings.Contains(body, other) {
+			h.t.Errorf("%s: %s names another hall", c.user, c.path)
 		}
-		if c.user != "" {
-			req.SetBasicAuth(c.user, "secret")
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		body, err := io.ReadAll(res.Body)
-		_ = res.Body.Close()
-		if err != nil || c.user == "hall" && bytes.Contains(body, []byte(other)) {
-			h.t.Errorf("%s: %s names another hall (%v)", c.user, c.path, err)
-		}
-		if res.StatusCode != c.status {
-			h.t.Errorf("%s: %s %s: %d, want %d", c.user, c.method, c.path, res.StatusCode, c.status)
+		if status != c.status {
+			h.t.Errorf("%s: %s %s: %d, want %d", c.user, c.method, c.path, status, c.status)
 		}
 		if c.look {
 			looks++
 		}
 	}
+	looks += h.papers(own, other)
 	h.eventually(10*time.Second, "every look at records is audited", func() bool {
 		_, body := h.request("GET", "/fhir/AuditEvent?_summary=count&action=R", "", nil)
 		return strings.Contains(string(body), fmt.Sprintf(`"total":%d,`, looks))
 	})
+}
+
+// papers leads reports, follow-ups, reviews and saved tables through the hands of
+// users with a place: each does what is his level's, for his halls only. It
+// returns how many records were looked at.
+func (h *program) papers(own, other string) (looks int) {
+	h.t.Helper()
+	do := func(user, path string, status int, fields ...string) string {
+		h.t.Helper()
+		form := url.Values{}
+		for i := 0; i < len(fields); i += 2 {
+			form.Set(fields[i], fields[i+1])
+		}
+		got, body, to := h.as(user, http.MethodPost, path, form)
+		if got != status {
+			h.t.Errorf("%s: POST %s %v: %d, want %d: %.300s", user, path, fields, got, status, body)
+		}
+		return to
+	}
+	get := func(user, path string, status int) string {
+		h.t.Helper()
+		got, body, _ := h.as(user, http.MethodGet, path, nil)
+		if got != status {
+			h.t.Errorf("%s: GET %s: %d, want %d", user, path, got, status)
+		}
+		return body
+	}
+	const done = http.StatusSeeOther
+
+	do("hall", "/supervision/reports", 403, "org", other, "period", "2026-11")
+	do("county", "/supervision/reports", 403, "city", "滨州市", "period", "2026-11")
+	report := do("hall", "/supervision/reports", done, "org", own, "period", "2026-11", "by", "someone else")
+	do("hall", report, done, "version", "1", "action", "submit")
+	do("hall", report, 403, "version", "2", "action", "approve")
+	get("elsewhere", report, 403)
+	do("elsewhere", report, 403, "version", "2", "action", "return", "note", "x")
+	do("county", report, done, "version", "2", "action", "approve")
+	do("county", report, 403, "version", "3", "action", "approve")
+	if page := get("county", report, 200); !strings.Contains(page, "<b>hall</b>") || strings.Contains(page, "someone else") || !strings.Contains(page, "等待上级机构审核") {
+		h.t.Errorf("the report does not tell who did what: %s", page)
+	}
+
+	do("hall", "/supervision/quality", 403, "org", own, "text", "补传", "due", "2099-01-01")
+	do("county", "/supervision/quality", 403, "org", other, "text", "补传", "due", "2099-01-01")
+	task := do("county", "/supervision/quality", done, "org", own, "text", "补传", "due", "2099-01-01")
+	get("elsewhere", task, 403)
+	do("county", task, 403, "action", "assign", "owner", other)
+	do("county", task, done, "action", "assign", "owner", own)
+	do("hall", task, 403, "action", "close", "note", "x")
+	do("hall", task, done, "action", "handle")
+	do("hall", task, done, "action", "submit")
+	do("county", task, done, "action", "close", "note", "已补传")
+
+	sample := do("county", "/supervision/review", done, "name", "抽查", "from", "2026-11-20", "to", "2026-11-21", "method", "random", "seed", "1", "amount", "2", "unit", "count")
+	everywhere := do("province", "/supervision/review", done, "name", "全省抽查", "from", "2026-11-20", "to", "2026-11-21", "method", "random", "seed", "1", "amount", "2", "unit", "count")
+	get("elsewhere", sample, 403)
+	get("county", everywhere, 403)
+	item := regexp.MustCompile(`href="(` + sample + `/[^"]+)"`).FindStringSubmatch(get("hall", sample, 200))
+	if item == nil {
+		h.t.Fatal("the sample has no prescription")
+	}
+	get("elsewhere", item[1], 403)
+	get("hall", item[1], 200)
+	looks++
+	do("elsewhere", item[1], 403, "version", "1")
+	do("county", item[1], done, "version", "1")
+
+	saved := do("county", "/supervision/saved", done, "name", "月度", "query", "m=outpatient-visits&d=org")
+	do("hall", saved+"/delete", 403)
+	do("county", saved+"/delete", done)
+	return looks
+}
+
+// as asks as a user of supervision, with a form where there is one; location is
+// where the answer leads.
+func (h *program) as(user, method, path string, form url.Values) (status int, body, location string) {
+	h.t.Helper()
+	req, err := http.NewRequest(method, h.url(path), strings.NewReader(form.Encode()))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if user != "" {
+		req.SetBasicAuth(user, "secret")
+	}
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	b, err := io.ReadAll(res.Body)
+	if err := errors.Join(err, res.Body.Close()); err != nil {
+		h.t.Fatal(err)
+	}
+	return res.StatusCode, string(b), res.Header.Get("Location")
 }

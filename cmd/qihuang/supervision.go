@@ -162,6 +162,6 @@ func (h *hub) dataQuality(c *gin.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	days, err := quality.Days(ctx, h.warehouse, s.From, s.To)
+	days, err := quality.Days(ctx, h.warehouse, s)
 	return map[string]any{"limits": limits, "halls": halls, "days": days, "refused": h.letters.Total()}, err
 }

@@ -9,7 +9,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/qihuang-health/qihuang/warehouse/measures"
 )
@@ -99,19 +98,19 @@ func shares(ctx context.Context, c *measures.Catalogue, q measures.Querier, scop
 	return nil
 }
 
+// scoped limits visits to a period and its halls.
+const scoped = `start >= {from:DateTime64(3, 'UTC')} AND start < {to:DateTime64(3, 'UTC')} AND (empty({orgs:Array(String)}) OR org_code IN {orgs:Array(String)})`
+
 // timeliness reads when visits came. A visit's first version in the landing
 // table tells when it was first heard of.
 func timeliness(ctx context.Context, q measures.Querier, scope measures.Scope, halls map[string]*Hall) error {
-	const layout = "2006-01-02 15:04:05.000"
-	params := map[string]string{"from": scope.From.UTC().Format(layout), "to": scope.To.UTC().Format(layout)}
-	const sql = `WITH visits AS (SELECT id, ifNull(org_code, '') AS org, org_name AS name, status, start FROM qihuang.encounter FINAL
-  WHERE start >= {from:DateTime64(3, 'UTC')} AND start < {to:DateTime64(3, 'UTC')}),
+	const sql = `WITH visits AS (SELECT id, ifNull(org_code, '') AS org, org_name AS name, status, start FROM qihuang.encounter FINAL WHERE ` + scoped + `),
  heard AS (SELECT id, min(last_updated) AS at FROM qihuang.resource WHERE type = 'Encounter' AND id IN (SELECT id FROM visits) GROUP BY id)
 SELECT v.org, ifNull(any(v.name), ''), countIf(v.status != 'finished'), toString(max(toDate(v.start, 'Asia/Shanghai'))),
   dateDiff('day', min(toDate(v.start, 'Asia/Shanghai')), least(toDate({to:DateTime64(3, 'UTC')} - INTERVAL 1 SECOND, 'Asia/Shanghai'), toDate(now(), 'Asia/Shanghai'))) + 1,
   quantileExact(0.95)(dateDiff('second', assumeNotNull(v.start), h.at) / 3600), countIf(dateDiff('second', assumeNotNull(v.start), h.at) > 86400)
 FROM visits AS v LEFT JOIN heard AS h ON h.id = v.id GROUP BY v.org`
-	return q.Query(ctx, sql, params, func(scan func(...any) error) error {
+	return q.Query(ctx, sql, scope.Params(), func(scan func(...any) error) error {
 		var org, name, last string
 		var unfinished, late uint64
 		var span int64
@@ -179,13 +178,12 @@ type Day struct {
 }
 
 // Days is the course of a period: visits, late ones, halls that sent.
-func Days(ctx context.Context, q measures.Querier, from, to time.Time) (list []Day, err error) {
-	const layout = "2006-01-02 15:04:05.000"
-	const sql = `WITH visits AS (SELECT id, org_code, start FROM qihuang.encounter FINAL WHERE start >= {from:DateTime64(3, 'UTC')} AND start < {to:DateTime64(3, 'UTC')}),
+func Days(ctx context.Context, q measures.Querier, scope measures.Scope) (list []Day, err error) {
+	const sql = `WITH visits AS (SELECT id, org_code, start FROM qihuang.encounter FINAL WHERE ` + scoped + `),
  heard AS (SELECT id, min(last_updated) AS at FROM qihuang.resource WHERE type = 'Encounter' AND id IN (SELECT id FROM visits) GROUP BY id)
 SELECT toString(toDate(v.start, 'Asia/Shanghai')) AS day, count(), countIf(dateDiff('second', assumeNotNull(v.start), h.at) > 86400), uniqExact(v.org_code)
 FROM visits AS v LEFT JOIN heard AS h ON h.id = v.id GROUP BY day ORDER BY day`
-	err = q.Query(ctx, sql, map[string]string{"from": from.UTC().Format(layout), "to": to.UTC().Format(layout)}, func(scan func(...any) error) error {
+	err = q.Query(ctx, sql, scope.Params(), func(scan func(...any) error) error {
 		var d Day
 		err := scan(&d.Day, &d.Visits, &d.Late, &d.Halls)
 		list = append(list, d)

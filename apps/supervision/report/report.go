@@ -147,6 +147,15 @@ func (r *Report) Next() State {
 	return ""
 }
 
+// Approver is the level (of [Place.Level]) that approves or returns the report
+// next; "" where nothing waits for approval.
+func (r *Report) Approver() string {
+	if r.State == Draft {
+		return ""
+	}
+	return map[State]string{County: OfCounty, City: OfCity, Approved: OfProvince}[r.Next()]
+}
+
 // Locked reports whether nothing may change any more.
 func (r *Report) Locked() bool { return r.State == Approved }
 
