@@ -28,6 +28,7 @@ func (a *App) Mount(r gin.IRouter) {
 	p.GET("/workload", a.workloadPage)
 	p.GET("/spectrum", a.spectrumPage)
 	p.GET("/pivot", a.pivotPage)
+	p.POST("/pivot/cancel", a.sameOrigin, a.cancelPivot)
 	p.GET("/alerts", a.alertsPage)
 	p.POST("/alerts", a.sameOrigin, a.runAlerts)
 	p.GET("/rules", a.rulesPage)
@@ -99,6 +100,8 @@ func (a *App) fail(g *gin.Context, err error) {
 		status, msg = http.StatusConflict, "别人刚刚办理过，请返回刷新后再办"
 	case fault.TooCostly:
 		status = http.StatusUnprocessableEntity
+	case fault.Busy:
+		status = http.StatusTooManyRequests
 	case fault.Unavailable:
 		status, msg = http.StatusServiceUnavailable, "数据仓库正在启动或重启，请几秒后刷新"
 	}

@@ -1,6 +1,9 @@
 package supervision
 
 import (
+	"cmp"
+	"context"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -26,6 +29,7 @@ type pivot struct {
 	Rows       [][]string
 	Total      int
 	Chart      *chart
+	Fresh      string // when the tables that it was computed from last changed
 }
 
 // pivotPage answers an ad-hoc question. It stands in the URL: sharing the address
@@ -40,13 +44,21 @@ func (a *App) pivotPage(g *gin.Context) {
 	if p.Measures, err = a.named(g.QueryArray("m")); err == nil {
 		err = p.check()
 	}
-	if err == nil && len(p.Measures) > 0 && len(p.Dimensions) > 0 {
-		err = a.fillPivot(g, s, &p)
+	var waiting *wait
+	if err == nil && len(p.Measures) > 0 && len(p.Dimensions) > 0 && g.Query(hold) == "" {
+		p, waiting, err = a.compute(g, s, p)
 	}
 	if err != nil {
 		a.fail(g, err)
 		return
 	}
+	if waiting != nil {
+		g.Header("Refresh", "2")
+		g.Status(http.StatusAccepted)
+		a.render(g, "waiting", waiting)
+		return
+	}
+	s.Fresh = cmp.Or(p.Fresh, s.Fresh)
 	if a.export(g, s, "自助分析", sheet{Title: "自助分析", Head: p.Head, Rows: p.Rows, Public: !slices.Contains(p.Dimensions, "doctor")}) {
 		return
 	}
@@ -94,8 +106,68 @@ func (p *pivot) check() error {
 	return nil
 }
 
-func (a *App) fillPivot(g *gin.Context, s *scope, p *pivot) error {
-	ctx := g.Request.Context()
+// hold is the key of a page that shows its choices without computing.
+const hold = "hold"
+
+// wait is an ad-hoc table that is being computed, as the page shows it.
+type wait struct {
+	web.Page
+	*scope
+	Place    int // tables before it, 0 = it is being computed
+	Progress measures.Progress
+	Query    string
+}
+
+// compute answers from the queue: the table, or what to show while it is not
+// there. Who asks the same again, as reloading does, waits for the same table.
+func (a *App) compute(g *gin.Context, s *scope, p pivot) (pivot, *wait, error) {
+	key := s.pivotKey()
+	label := "pivot " + key
+	job, err := a.queue.Do(g.Request.Context(), key, func(ctx context.Context) (pivot, error) {
+		out := p
+		return out, a.fillPivot(measures.Labelled(ctx, label), s, &out)
+	})
+	if err != nil {
+		return p, nil, err
+	}
+	if job.Wait(g.Request.Context(), a.cfg.Patience) {
+		p, err = job.Result()
+		return p, nil, err
+	}
+	w := &wait{Page: a.page(g, "自助分析", "/supervision/pivot"), scope: s, Place: job.Place(), Query: s.query().Encode()}
+	if w.Place == 0 {
+		w.Progress, err = measures.Watch(g.Request.Context(), a.SQL, label)
+	}
+	return p, w, err
+}
+
+// pivotKey names the table of a filter.
+func (s *scope) pivotKey() string {
+	v := s.query()
+	if s.Public {
+		v.Set("public", "1")
+	}
+	return v.Encode()
+}
+
+// cancelPivot ends the computation of the form's table and leads back to its choices.
+func (a *App) cancelPivot(g *gin.Context) {
+	g.Request.URL.RawQuery = field(g, "query")
+	s, err := a.scope(g, "m", "d")
+	if err != nil {
+		a.fail(g, err)
+		return
+	}
+	if job := a.queue.Find(s.pivotKey()); job != nil {
+		job.Cancel()
+	}
+	v := s.query()
+	v.Set(hold, "1")
+	seeOther(g, "/supervision/pivot?"+v.Encode())
+}
+
+func (a *App) fillPivot(ctx context.Context, s *scope, p *pivot) error {
+	p.Fresh = s.Fresh
 	rows, err := a.Measures.Table(ctx, a.SQL, s.measured(), p.Dimensions, p.Measures...)
 	if err != nil {
 		return err

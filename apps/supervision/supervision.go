@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/apps/supervision/cabinet"
+	"github.com/qihuang-health/qihuang/apps/supervision/queue"
 	"github.com/qihuang-health/qihuang/apps/supervision/report"
 	"github.com/qihuang-health/qihuang/apps/supervision/review"
 	"github.com/qihuang-health/qihuang/fhir/tcm/rational"
@@ -29,10 +30,13 @@ type Config struct {
 	MinDenominator float64
 	// SmallCell is the count below which tables for the public suppress a cell.
 	SmallCell float64
+	// Patience is how long a page waits for an ad-hoc table before it shows its
+	// place in the queue and its progress.
+	Patience time.Duration
 }
 
 // Default is the configuration of a hub without one.
-func Default() Config { return Config{MinDenominator: 30, SmallCell: 10} }
+func Default() Config { return Config{MinDenominator: 30, SmallCell: 10, Patience: 5 * time.Second} }
 
 // Parts are what the pages are made from.
 type Parts struct {
@@ -54,6 +58,7 @@ type App struct {
 	Parts
 	cfg   Config
 	pages *template.Template
+	queue *queue.Queue[pivot]
 
 	mu      sync.Mutex
 	places  *places        // the directory of halls, as last read
@@ -68,5 +73,5 @@ func New(cfg Config, parts Parts) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{Parts: parts, cfg: cfg, pages: pages}, nil
+	return &App{Parts: parts, cfg: cfg, pages: pages, queue: queue.New[pivot](queue.Default())}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/robfig/cron/v3"
 	"github.com/spf13/cobra"
@@ -26,6 +27,7 @@ type SupervisionConfig struct {
 	Schedule   string               `yaml:"schedule"`   // cron line at which the rules run for the day before; "" = never
 	Thresholds []measures.Threshold `yaml:"thresholds"` // of indicators, by level of the hall
 	Users      []supervision.User   `yaml:"users"`      // none = whoever reaches the port
+	Patience   time.Duration        `yaml:"patience"`   // a page waits for an ad-hoc table before it shows progress; 0 = the default
 }
 
 func (c SupervisionConfig) validate() error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/qihuang-health/qihuang/warehouse/measures"
 )
 
 // jurisdictions starts the program again with users of supervision: each sees its
@@ -29,12 +32,14 @@ func (h *program) jurisdictions() {
 	})
 	file := filepath.Join(h.t.TempDir(), "users.yaml")
 	if err := os.WriteFile(file, fmt.Appendf(nil, `supervision:
+  patience: 1ns
   users:
     - {name: province, passwordSHA256: %[1]s, records: true}
     - {name: reader, passwordSHA256: %[1]s}
     - {name: county, passwordSHA256: %[1]s, city: 滨州市, area: 惠民县, records: true}
     - {name: elsewhere, passwordSHA256: %[1]s, city: 别处}
     - {name: hall, passwordSHA256: %[1]s, org: "`+own+`", records: true}
+    - {name: neighbour, passwordSHA256: %[1]s, org: "`+other+`", records: true}
 `, hash), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
@@ -75,6 +80,7 @@ func (h *program) jurisdictions() {
 		}
 	}
 	looks += h.papers(own, other)
+	h.queued()
 	h.eventually(10*time.Second, "every look at records is audited", func() bool {
 		_, body := h.request("GET", "/fhir/AuditEvent?_summary=count&action=R", "", nil)
 		return strings.Contains(string(body), fmt.Sprintf(`"total":%d,`, looks))
@@ -110,11 +116,11 @@ func (h *program) papers(own, other string) (looks int) {
 
 	do("hall", "/supervision/reports", 403, "org", other, "period", "2026-11")
 	do("county", "/supervision/reports", 403, "city", "滨州市", "period", "2026-11")
-	report := do("hall", "/supervision/reports", done, "org", own, "period", "2026-11", "by", "someone else")
+	report := do("hall", "/supervision/reports", done, "org", own, "period", "2026-Q4", "by", "someone else")
 	do("hall", report, done, "version", "1", "action", "submit")
 	do("hall", report, 403, "version", "2", "action", "approve")
-	get("elsewhere", report, 403)
-	do("elsewhere", report, 403, "version", "2", "action", "return", "note", "x")
+	get("neighbour", report, 403)
+	do("neighbour", report, 403, "version", "2", "action", "return", "note", "x")
 	do("county", report, done, "version", "2", "action", "approve")
 	do("county", report, 403, "version", "3", "action", "approve")
 	if page := get("county", report, 200); !strings.Contains(page, "<b>hall</b>") || strings.Contains(page, "someone else") || !strings.Contains(page, "等待上级机构审核") {
@@ -124,7 +130,7 @@ func (h *program) papers(own, other string) (looks int) {
 	do("hall", "/supervision/quality", 403, "org", own, "text", "补传", "due", "2099-01-01")
 	do("county", "/supervision/quality", 403, "org", other, "text", "补传", "due", "2099-01-01")
 	task := do("county", "/supervision/quality", done, "org", own, "text", "补传", "due", "2099-01-01")
-	get("elsewhere", task, 403)
+	get("neighbour", task, 403)
 	do("county", task, 403, "action", "assign", "owner", other)
 	do("county", task, done, "action", "assign", "owner", own)
 	do("hall", task, 403, "action", "close", "note", "x")
@@ -132,18 +138,18 @@ func (h *program) papers(own, other string) (looks int) {
 	do("hall", task, done, "action", "submit")
 	do("county", task, done, "action", "close", "note", "已补传")
 
-	sample := do("county", "/supervision/review", done, "name", "抽查", "from", "2026-11-20", "to", "2026-11-21", "method", "random", "seed", "1", "amount", "2", "unit", "count")
-	everywhere := do("province", "/supervision/review", done, "name", "全省抽查", "from", "2026-11-20", "to", "2026-11-21", "method", "random", "seed", "1", "amount", "2", "unit", "count")
-	get("elsewhere", sample, 403)
+	sample := do("county", "/supervision/review", done, "name", "抽查", "from", "2026-11-01", "to", "2026-11-30", "method", "random", "seed", "1", "amount", "2", "unit", "count")
+	everywhere := do("province", "/supervision/review", done, "name", "全省抽查", "from", "2026-11-01", "to", "2026-11-30", "method", "random", "seed", "1", "amount", "2", "unit", "count")
+	get("neighbour", sample, 403)
 	get("county", everywhere, 403)
 	item := regexp.MustCompile(`href="(` + sample + `/[^"]+)"`).FindStringSubmatch(get("hall", sample, 200))
 	if item == nil {
 		h.t.Fatal("the sample has no prescription")
 	}
-	get("elsewhere", item[1], 403)
+	get("neighbour", item[1], 403)
 	get("hall", item[1], 200)
 	looks++
-	do("elsewhere", item[1], 403, "version", "1")
+	do("neighbour", item[1], 403, "version", "1")
 	do("county", item[1], done, "version", "1")
 
 	saved := do("county", "/supervision/saved", done, "name", "月度", "query", "m=outpatient-visits&d=org")
@@ -175,4 +181,48 @@ func (h *program) as(user, method, path string, form url.Values) (status int, bo
 		h.t.Fatal(err)
 	}
 	return res.StatusCode, string(b), res.Header.Get("Location")
+}
+
+// queued asks for ad-hoc tables where no page waits for them: the page tells how
+// far they are and can end them, and shows them when they are there.
+func (h *program) queued() {
+	h.t.Helper()
+	const table = "d=org&m=outpatient-visits&from=2026-11-01&to=2026-11-30"
+	status, _, to := h.as("province", http.MethodPost, "/supervision/pivot/cancel", url.Values{"query": {table}})
+	if _, page, _ := h.as("province", http.MethodGet, to, nil); status != http.StatusSeeOther || !strings.Contains(page, "选好分组") || !strings.Contains(page, "value=\"outpatient-visits\" checked") {
+		h.t.Errorf("cancel: %d, leads to %s", status, to)
+	}
+	seen := map[int]string{}
+	h.eventually(20*time.Second, "the table is there", func() bool {
+		status, body, _ := h.as("province", http.MethodGet, "/supervision/pivot?"+table, nil)
+		seen[status] = body
+		return status == http.StatusOK
+	})
+	if !strings.Contains(seen[http.StatusAccepted], "取消") || !strings.Contains(seen[http.StatusOK], "379901000001") && !strings.Contains(seen[http.StatusOK], "共 ") {
+		h.t.Errorf("the page in between: %q", seen[http.StatusAccepted])
+	}
+
+	db, err := openDatabase(ClickHouseConfig{User: "default"}, fmt.Sprintf("127.0.0.1:%d", h.port(8123)))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer db.conn.Close()
+	ctx, cancel := context.WithCancel(measures.Labelled(context.Background(), "slow"))
+	ended := make(chan error, 1)
+	go func() {
+		ended <- db.Query(ctx, "SELECT sum(sleepEachRow(0.01)) FROM numbers(3000) SETTINGS max_block_size = 10", nil, func(func(...any) error) error { return nil })
+	}()
+	progress := func() measures.Progress {
+		p, err := measures.Watch(context.Background(), db, "slow")
+		if err != nil {
+			h.t.Error(err)
+		}
+		return p
+	}
+	h.eventually(10*time.Second, "the query tells how far it is", func() bool { p := progress(); return p.Rows > 0 && p.Elapsed > 0 })
+	cancel()
+	if err := <-ended; err == nil {
+		h.t.Error("a cancelled query ended well")
+	}
+	h.eventually(10*time.Second, "the engine has ended it", func() bool { return progress().Elapsed == 0 })
 }

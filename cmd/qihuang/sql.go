@@ -9,6 +9,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/warehouse/measures"
 )
 
 // database is the connection of pages and indicators to the warehouse.
@@ -43,6 +44,9 @@ func (d *database) Exec(ctx context.Context, sql string) error {
 func (d *database) Query(ctx context.Context, sql string, params map[string]string, fn func(scan func(dest ...any) error) error) error {
 	if len(params) > 0 {
 		ctx = clickhouse.Context(ctx, clickhouse.WithParameters(params))
+	}
+	if label := measures.Label(ctx); label != "" { // known while it runs, and ended when nobody waits any more
+		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"log_comment": label, "cancel_http_readonly_queries_on_client_close": 1}))
 	}
 	rows, err := d.conn.Query(ctx, sql)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,6 +27,7 @@ func (h *hub) mountSupervisionPages(r gin.IRouter, door *supervision.Door) error
 	}
 	cfg := supervision.Default()
 	cfg.Version, cfg.Local = version, h.cfg.loopback()
+	cfg.Patience = cmp.Or(h.cfg.Supervision.Patience, cfg.Patience)
 	criteria, err := review.LoadCriteria()
 	if err != nil {
 		return err
