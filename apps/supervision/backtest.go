@@ -12,7 +12,7 @@ import (
 )
 
 // ruleKinds are the kinds of rules in words.
-var ruleKinds = map[alerts.Kind]string{alerts.Threshold: "固定阈值", alerts.Change: "突变", alerts.Peer: "同级偏离", alerts.Silence: "停报", alerts.Impossible: "不可能的组合"}
+var ruleKinds = map[alerts.Kind]string{alerts.Threshold: "固定阈值", alerts.Change: "突变", alerts.Peer: "同级偏离", alerts.Silence: "停报", alerts.Impossible: "不可能的组合", alerts.Cluster: "病证聚集"}
 
 // explain puts a rule's condition in words.
 func explain(r *alerts.Rule) string {
@@ -36,6 +36,8 @@ func explain(r *alerts.Rule) string {
 		}
 	case alerts.Change:
 		parts = append(parts, fmt.Sprintf("近 %d 天与之前 %d 天相比，变化超过 %s 倍%s", r.Window, r.Baseline, web.Decimal(r.Factor), map[string]string{"up": "（只看升高）", "down": "（只看降低）"}[r.Direction]))
+	case alerts.Cluster:
+		parts = append(parts, fmt.Sprintf("近 %d 天同一%s的人次，达到按之前 %d 天推算的 %s 倍，且 z 值至少 %s", r.Window, dimensionTitles[r.By], r.Baseline, web.Decimal(r.Factor), web.Decimal(r.Z)))
 	case alerts.Peer:
 		parts = append(parts, fmt.Sprintf("近 %d 天与同级机构（至少 %d 家）中位数相比，稳健 z 超过 %s", r.Window, r.Peers, web.Decimal(r.Z)))
 	case alerts.Silence:

@@ -144,7 +144,7 @@ func (h *program) backtest(cfg sim.Config) {
 	last := cfg.Start.AddDate(0, 0, cfg.Days-1)
 	code, body := h.request("GET", "/api/supervision/alerts/backtest?from="+cfg.Start.Format(time.DateOnly)+"&to="+last.Format(time.DateOnly), "", nil)
 	var r struct {
-		Episodes []struct{ Rule, Org, First, Last string }
+		Episodes []struct{ Rule, Org, First, Last, Text string }
 	}
 	if err := json.Unmarshal(body, &r); err != nil || code != 200 {
 		h.t.Fatalf("backtest: %d %s", code, body)

@@ -122,6 +122,9 @@ func (c *county) day(h int, date time.Time, perDay int) (visits []*visit, patien
 
 func (c *county) visit(r *rand.Rand, h, p, i int, at time.Time) *visit {
 	cs := c.clinic.Cases[r.IntN(len(c.clinic.Cases))]
+	if h == hallCluster && i%3 != 2 && c.on(h, at) {
+		cs = c.clinic.Cases[outbreak]
+	}
 	doctor := 1 + r.IntN(4)
 	v := &visit{OrgCode: hallCode(h), OrgName: hallName(h), VisitNo: fmt.Sprintf("%s%04d", at.Format("060102"), i+1),
 		VisitTime: at.Format(time.DateTime), VisitType: "first", Patient: c.patient(h, p),

@@ -22,6 +22,7 @@ const (
 	hallSurge
 	hallImpossible
 	hallDear
+	hallCluster
 )
 
 const (
@@ -30,13 +31,14 @@ const (
 	surge      = 3      // times the usual visits
 	dearDoses  = 15     // instead of three to seven
 	oldPatient = 900000 // number of the patients born too early
+	outbreak   = 0      // the case that two of three visits of a cluster are
 )
 
 // plants are the days of the later peculiarities, counted from the last day.
 var plants = map[int]struct {
 	rule     string
 	from, to int
-}{hallSilent: {"silence", 8, 5}, hallSurge: {"visits-surge", 4, 2}, hallImpossible: {"impossible-age", 3, 3}, hallDear: {"drug-cost-outlier", plantDays, 1}}
+}{hallSilent: {"silence", 8, 5}, hallSurge: {"visits-surge", 4, 2}, hallImpossible: {"impossible-age", 3, 3}, hallDear: {"drug-cost-outlier", plantDays, 1}, hallCluster: {"disease-cluster", 6, 2}}
 
 // planted reports whether the later peculiarities are in the data.
 func (c Config) planted() bool { return c.Halls >= plantHalls && c.Days >= plantDays }
@@ -53,7 +55,7 @@ func (c Config) Planted() []Plant {
 		out = append(out, all("syndrome-missing", hallForgets))
 	}
 	if c.planted() {
-		for _, h := range []int{hallSilent, hallSurge, hallImpossible, hallDear} {
+		for _, h := range []int{hallSilent, hallSurge, hallImpossible, hallDear, hallCluster} {
 			p := plants[h]
 			out = append(out, Plant{p.rule, hallCode(h), day(min(p.from, c.Days)), day(p.to)})
 		}

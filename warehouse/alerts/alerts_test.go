@@ -42,20 +42,21 @@ func TestLoad(t *testing.T) {
 	for _, r := range shipped(t) {
 		kinds[r.Kind] = true
 	}
-	if len(kinds) != 5 {
+	if len(kinds) != 6 {
 		t.Errorf("kinds of the shipped rules: %v", kinds)
 	}
 	c := catalogue(t)
 	for name, text := range map[string]string{
-		"unknown key":      "rules: [{name: a, titel: x}]",
-		"unknown measure":  "rules: [{name: a, title: x, level: info, due: 1, kind: threshold, window: 1, above: 1, measure: nope}]",
-		"no limit":         "rules: [{name: a, title: x, level: info, due: 1, kind: threshold, window: 1, measure: outpatient-visits}]",
-		"not additive":     "rules: [{name: a, title: x, level: info, due: 1, kind: threshold, window: 1, above: 1, measure: patients-seen}]",
-		"bad level":        "rules: [{name: a, title: x, level: red, due: 1, kind: threshold, window: 1, above: 1, measure: outpatient-visits}]",
-		"twice":            "rules: [{name: a, title: x, level: info, due: 1, kind: silence, days: 1, baseline: 9, usual: 0.5, measure: outpatient-visits}, {name: a}]",
-		"bad name":         "rules: [{name: 'a b'}]",
-		"no kind":          "rules: [{name: a, title: x, level: info, due: 1, measure: outpatient-visits}]",
-		"impossible empty": "rules: [{name: a, title: x, level: info, due: 1, kind: impossible}]",
+		"unknown key":       "rules: [{name: a, titel: x}]",
+		"unknown measure":   "rules: [{name: a, title: x, level: info, due: 1, kind: threshold, window: 1, above: 1, measure: nope}]",
+		"no limit":          "rules: [{name: a, title: x, level: info, due: 1, kind: threshold, window: 1, measure: outpatient-visits}]",
+		"not additive":      "rules: [{name: a, title: x, level: info, due: 1, kind: threshold, window: 1, above: 1, measure: patients-seen}]",
+		"bad level":         "rules: [{name: a, title: x, level: red, due: 1, kind: threshold, window: 1, above: 1, measure: outpatient-visits}]",
+		"twice":             "rules: [{name: a, title: x, level: info, due: 1, kind: silence, days: 1, baseline: 9, usual: 0.5, measure: outpatient-visits}, {name: a}]",
+		"bad name":          "rules: [{name: 'a b'}]",
+		"no kind":           "rules: [{name: a, title: x, level: info, due: 1, measure: outpatient-visits}]",
+		"cluster by doctor": "rules: [{name: a, title: x, level: info, due: 1, kind: cluster, by: doctor, window: 7, baseline: 28, factor: 3, least: 10, measure: outpatient-visits}]",
+		"impossible empty":  "rules: [{name: a, title: x, level: info, due: 1, kind: impossible}]",
 	} {
 		if _, err := Load([]byte(text), c); !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.NotFound) {
 			t.Errorf("%s: %v", name, err)
@@ -93,7 +94,11 @@ func TestKinds(t *testing.T) {
 		{"new hall", "visits-surge", series{{org: "a"}: join(steady(10, 0, 5, last-3), steady(30, 0, 3, last))}, ""},
 		{"peer", "drug-cost-outlier", peers, "f"},
 		{"silence", "silence", series{{org: "a"}: steady(5, 0, 20, last-2), {org: "b"}: steady(5, 0, 20, last-1), {org: "c"}: steady(5, 0, 4, last-2)}, "a"},
-		{"impossible", "doctor-overload", series{{org: "a", doctor: "d1"}: steady(121, 0, 1, last), {org: "a", doctor: "d2"}: steady(120, 0, 1, last)}, "a"},
+		{"cluster", "disease-cluster", series{{"a", "感冒"}: join(steady(1, 0, 28, last-7), steady(4, 0, 7, last)), {"a", "咳嗽"}: join(steady(1, 0, 28, last-7), steady(3, 0, 7, last))}, "a"},
+		{"cluster of what was never there", "disease-cluster", series{{"a", "感冒"}: steady(5, 0, 2, last), {"a", "咳嗽"}: steady(1, 0, 35, last), {"b", ""}: join(steady(1, 0, 28, last-7), steady(9, 0, 7, last))}, "a"},
+		{"cluster, too few", "disease-cluster", series{{"a", "感冒"}: steady(9, 0, 1, last), {"a", "咳嗽"}: steady(1, 0, 35, last)}, ""},
+		{"cluster in a new hall", "disease-cluster", series{{"a", "感冒"}: steady(9, 0, 10, last)}, ""},
+		{"impossible", "doctor-overload", series{{org: "a", part: "d1"}: steady(121, 0, 1, last), {org: "a", part: "d2"}: steady(120, 0, 1, last)}, "a"},
 	} {
 		var got []string
 		for _, f := range rules[c.rule].fire(c.s, nil, day) {

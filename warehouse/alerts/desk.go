@@ -101,11 +101,11 @@ func (d *Desk) evidence(ctx context.Context, f Finding) ([]string, error) {
 // Records lists the visits or prescriptions behind a finding.
 func (d *Detector) Records(ctx context.Context, f Finding, limit int) ([]measures.Record, error) {
 	scope := measures.Scope{From: f.From, To: f.Day.AddDate(0, 0, 1), Orgs: []string{f.Org}}
-	records, err := d.Catalogue.Records(ctx, d.SQL, scope, f.Rule.measure, limit)
-	if f.Doctor != "" {
-		records = slices.DeleteFunc(records, func(r measures.Record) bool { return r.Doctor != f.Doctor })
+	var of []measures.Group
+	if f.Rule.By != "" {
+		of = append(of, measures.Group{Dimension: f.Rule.By, Value: f.Doctor + f.Subject}) // one of them
 	}
-	return records, err
+	return d.Catalogue.Records(ctx, d.SQL, scope, f.Rule.measure, limit, of...)
 }
 
 // known reports whether the finding has a task already.

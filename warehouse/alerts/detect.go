@@ -3,11 +3,13 @@ package alerts
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/warehouse/measures"
 )
 
@@ -19,9 +21,10 @@ type Finding struct {
 	Level    string    `json:"level"`
 	Org      string    `json:"org"`
 	OrgName  string    `json:"orgName,omitempty"`
-	Doctor   string    `json:"doctor,omitempty"` // where the rule counts by doctor
-	From     time.Time `json:"-"`                // first day of the days looked at
-	Day      time.Time `json:"-"`                // the last
+	Doctor   string    `json:"doctor,omitempty"`  // where the rule counts by doctor
+	Subject  string    `json:"subject,omitempty"` // disease or syndrome, where the rule counts by it
+	From     time.Time `json:"-"`                 // first day of the days looked at
+	Day      time.Time `json:"-"`                 // the last
 	Value    float64   `json:"value"`
 	Expected float64   `json:"expected"` // the limit, baseline or median
 	Text     string    `json:"text"`     // for people
@@ -48,10 +51,10 @@ func (s sums) weight(m *measures.Measure) float64 {
 	return s.d
 }
 
-// series are a rule's days by hall (and doctor): key → day → sums.
+// series are a rule's days by hall (and doctor, disease …): key → day → sums.
 type series map[key]map[int]sums
 
-type key struct{ org, doctor string }
+type key struct{ org, part string }
 
 // days numbers days so that spans can be added up.
 func dayNumber(t time.Time) int {
@@ -83,7 +86,7 @@ func (d *Detector) Detect(ctx context.Context, from, to time.Time) ([]Finding, e
 	}
 	var out []Finding
 	for _, r := range d.Rules {
-		s, err := d.read(ctx, r, from, to)
+		s, err := d.read(ctx, r, halls, from, to)
 		if err != nil {
 			return nil, fmt.Errorf("rule %s: %w", r.Name, err)
 		}
@@ -106,42 +109,59 @@ func (d *Detector) Detect(ctx context.Context, from, to time.Time) ([]Finding, e
 	return out, nil
 }
 
+// spans are how many days, and of how many halls (0 = all), a rule asks for at
+// once, so that no answer reaches the bound of rows: 912 halls × 14 days, 2,480
+// doctors × 5 days, 100 halls × 4 days × 50 diseases.
+var spans = map[string]struct{ days, halls int }{"": {14, 0}, "doctor": {5, 0}, "disease": {4, 100}, "syndrome": {4, 100}}
+
 // read gets the days a rule needs.
-func (d *Detector) read(ctx context.Context, r *Rule, from, to time.Time) (series, error) {
-	dims := []string{"org", "day"}
+func (d *Detector) read(ctx context.Context, r *Rule, halls map[string]Hall, from, to time.Time) (series, error) {
+	dims, span, groups := []string{"org", "day"}, spans[r.By], [][]string{nil}
 	if r.By != "" {
 		dims = append(dims, r.By)
 	}
-	out, step := series{}, 14 // 912 halls × 14 days
-	if r.By != "" {
-		step = 5 // 2,480 doctors × 5 days
+	if span.halls > 0 {
+		groups = slices.Collect(slices.Chunk(slices.Sorted(maps.Keys(halls)), span.halls))
 	}
-	// week by week, so that no answer reaches the bound of rows
-	for begin := from.AddDate(0, 0, 1-r.span()); !begin.After(to); begin = begin.AddDate(0, 0, step) {
-		end := begin.AddDate(0, 0, step)
+	out := series{}
+	for begin := from.AddDate(0, 0, 1-r.span()); !begin.After(to); begin = begin.AddDate(0, 0, span.days) {
+		end := begin.AddDate(0, 0, span.days)
 		if last := to.AddDate(0, 0, 1); end.After(last) {
 			end = last
 		}
-		rows, err := d.Catalogue.Table(ctx, d.SQL, measures.Scope{From: begin, To: end}, dims, r.measure)
-		if err != nil {
-			return nil, err
-		}
-		for _, row := range rows {
-			day, err := time.Parse(time.DateOnly, row.Keys[1])
+		for _, orgs := range groups {
+			rows, err := d.Catalogue.Table(ctx, d.SQL, measures.Scope{From: begin, To: end, Orgs: orgs}, dims, r.measure)
+			if err == nil && len(rows) >= measures.MaxGroups {
+				err = fault.New(fault.TooCostly, "%s 起 %d 天的数据超过 %d 组", begin.Format(time.DateOnly), span.days, measures.MaxGroups)
+			}
+			if err == nil {
+				err = out.add(rows)
+			}
 			if err != nil {
 				return nil, err
 			}
-			k := key{org: row.Keys[0]}
-			if r.By != "" {
-				k.doctor = row.Keys[2]
-			}
-			if out[k] == nil {
-				out[k] = map[int]sums{}
-			}
-			out[k][dayNumber(day)] = sums{row.Scores[0].Numerator, row.Scores[0].Denominator}
 		}
 	}
 	return out, nil
+}
+
+// add takes in rows of hall, day and (by doctor, disease …) part.
+func (s series) add(rows []measures.Row) error {
+	for _, row := range rows {
+		day, err := time.Parse(time.DateOnly, row.Keys[1])
+		if err != nil {
+			return err
+		}
+		k := key{org: row.Keys[0]}
+		if len(row.Keys) > 2 {
+			k.part = row.Keys[2]
+		}
+		if s[k] == nil {
+			s[k] = map[int]sums{}
+		}
+		s[k][dayNumber(day)] = sums{row.Scores[0].Numerator, row.Scores[0].Denominator}
+	}
+	return nil
 }
 
 // halls reads the directory of halls.
@@ -164,6 +184,7 @@ func (r *Rule) fire(s series, halls map[string]Hall, day time.Time) []Finding {
 		return r.peers(s, halls, last)
 	}
 	var out []Finding
+	open := s.halls()
 	for _, k := range s.keys() {
 		var f *Finding
 		switch r.Kind {
@@ -173,13 +194,20 @@ func (r *Rule) fire(s series, halls map[string]Hall, day time.Time) []Finding {
 			f = r.change(s, k, last)
 		case Silence:
 			f = r.silence(s, k, last)
+		case Cluster:
+			f = r.cluster(s, k, open, last)
 		case Impossible:
 			if v := s[k][last].n; v > *r.Above {
 				f = &Finding{Value: v, Expected: *r.Above, Text: fmt.Sprintf("当日 %.0f 次，上限 %.0f", v, *r.Above)}
 			}
 		}
 		if f != nil {
-			f.Org, f.Doctor = k.org, k.doctor
+			f.Org = k.org
+			if r.Kind == Cluster {
+				f.Subject = k.part
+			} else {
+				f.Doctor = k.part
+			}
 			if r.Kind == Silence {
 				f.From = day.AddDate(0, 0, 1-r.Days)
 			}
@@ -194,7 +222,7 @@ func (s series) keys() []key {
 	for k := range s {
 		list = append(list, k)
 	}
-	slices.SortFunc(list, func(a, b key) int { return strings.Compare(a.org+"\x00"+a.doctor, b.org+"\x00"+b.doctor) })
+	slices.SortFunc(list, func(a, b key) int { return strings.Compare(a.org+"\x00"+a.part, b.org+"\x00"+b.part) })
 	return list
 }
 
@@ -230,6 +258,41 @@ func (r *Rule) change(s series, k key, last int) *Finding {
 		return nil
 	}
 	return &Finding{Value: v, Expected: b, Text: fmt.Sprintf("近 %d 天%s（日均）为 %s，此前 %d 天为 %s", r.Window, r.measure.Title, r.Show(v), r.Baseline, r.Show(b))}
+}
+
+// halls are the days of each hall, whatever the part.
+func (s series) halls() series {
+	out := series{}
+	for k, days := range s {
+		hall := key{org: k.org}
+		if out[hall] == nil {
+			out[hall] = map[int]sums{}
+		}
+		for d, v := range days {
+			sum := out[hall][d]
+			out[hall][d] = sums{sum.n + v.n, sum.d + v.d}
+		}
+	}
+	return out
+}
+
+// cluster compares the cases of one disease or syndrome with what the days before
+// lead to expect of as many days open: by a factor, and beyond chance. The
+// difference of the roots of two Poisson counts is nearly normal with a variance
+// of a quarter each (Anscombe 1948), the expectation's in the ratio of the
+// spans. A hall without data on half of the days before is new.
+func (r *Rule) cluster(s series, k key, open series, last int) *Finding {
+	hall := key{org: k.org}
+	n, before, days := s.over(k, last, r.Window).n, s.over(k, last-r.Window, r.Baseline).n, open.open(hall, last-r.Window, r.Baseline)
+	if k.part == "" || n < r.Least || 2*days < r.Baseline {
+		return nil
+	}
+	expected := before / float64(days) * float64(open.open(hall, last, r.Window))
+	z := 2 * (math.Sqrt(n) - math.Sqrt(expected)) / math.Sqrt(1+float64(r.Window)/float64(r.Baseline))
+	if n < expected*r.Factor || z < r.Z {
+		return nil
+	}
+	return &Finding{Value: n, Expected: expected, Text: fmt.Sprintf("近 %d 天“%s” %.0f 人次，按此前 %d 天推算为 %.1f 人次（z %.1f）", r.Window, k.part, n, r.Baseline, expected, z)}
 }
 
 // open counts the days with data.
@@ -335,7 +398,7 @@ func Episodes(list []Finding, gap int) []Episode {
 	open := map[string]*Episode{}
 	var out []*Episode
 	for _, f := range list {
-		id := f.Name + "\x00" + f.Org + "\x00" + f.Doctor
+		id := f.key()
 		day := f.Day.Format(time.DateOnly)
 		if e := open[id]; e != nil && dayNumber(f.Day)-dayNumber(e.last()) <= gap+1 {
 			e.Last, e.Days = day, append(e.Days, day)

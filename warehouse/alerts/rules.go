@@ -23,6 +23,7 @@ const (
 	Peer       Kind = "peer"       // the window differs from halls of the same level
 	Silence    Kind = "silence"    // a hall that usually has visits has none
 	Impossible Kind = "impossible" // what cannot be
+	Cluster    Kind = "cluster"    // many cases of one disease or syndrome within the window
 )
 
 // Rule is one rule. Which fields count depends on the kind; see
@@ -40,17 +41,17 @@ type Rule struct {
 	Above     *float64            `yaml:"above" json:"above,omitempty"`         // threshold, impossible
 	Below     *float64            `yaml:"below" json:"below,omitempty"`         // threshold
 	ByLevel   map[string]Interval `yaml:"byLevel" json:"byLevel,omitempty"`     // threshold: by level of the hall
-	Baseline  int                 `yaml:"baseline" json:"baseline,omitempty"`   // change, silence: days before the window
-	Factor    float64             `yaml:"factor" json:"factor,omitempty"`       // change
+	Baseline  int                 `yaml:"baseline" json:"baseline,omitempty"`   // change, silence, cluster: days before the window
+	Factor    float64             `yaml:"factor" json:"factor,omitempty"`       // change, cluster
 	Direction string              `yaml:"direction" json:"direction,omitempty"` // change, peer: up | down | "" both
 	Peers     int                 `yaml:"peers" json:"peers,omitempty"`         // peer: fewest halls to compare
-	Z         float64             `yaml:"z" json:"z,omitempty"`                 // peer
+	Z         float64             `yaml:"z" json:"z,omitempty"`                 // peer, cluster
 	Deviation float64             `yaml:"deviation" json:"deviation,omitempty"` // peer: least share of the median it must be off
 	Days      int                 `yaml:"days" json:"days,omitempty"`           // silence
 	Usual     float64             `yaml:"usual" json:"usual,omitempty"`         // silence: share of baseline days with visits
 	Fact      string              `yaml:"fact" json:"fact,omitempty"`           // impossible: visit | prescription
 	Where     string              `yaml:"where" json:"where,omitempty"`         // impossible: SQL over the fact's columns
-	By        string              `yaml:"by" json:"by,omitempty"`               // impossible: doctor = count per doctor and day
+	By        string              `yaml:"by" json:"by,omitempty"`               // impossible: doctor = count per doctor and day; cluster: disease | syndrome
 
 	measure *measures.Measure
 }
@@ -101,6 +102,9 @@ func (r *Rule) tie(c *measures.Catalogue) (err error) {
 	if r.measure, err = c.Get(r.Measure); err != nil {
 		return err
 	}
+	if r.By != "" && r.Kind != Cluster {
+		return fault.New(fault.Invalid, "by 只用于 cluster 和 impossible")
+	}
 	if !additive.MatchString(r.measure.Numerator) || !additive.MatchString(r.measure.Denominator) {
 		return fault.New(fault.Invalid, "指标 %s 的各日不能相加，不能用于预警", r.Measure)
 	}
@@ -116,6 +120,10 @@ func (r *Rule) tie(c *measures.Catalogue) (err error) {
 	case Peer:
 		if r.Window < 1 || r.Peers < 3 || r.Z <= 0 {
 			return fault.New(fault.Invalid, "peer 要有 window、至少 3 个 peers 和大于 0 的 z")
+		}
+	case Cluster:
+		if r.Window < 1 || r.Baseline < r.Window || r.Factor <= 1 || r.Least < 2 || r.Z <= 0 || !slices.Contains([]string{"disease", "syndrome"}, r.By) || r.measure.Denominator != "" || r.measure.Fact != "visit" {
+			return fault.New(fault.Invalid, "cluster 要有 by: disease 或 syndrome、计数的就诊指标、window、不短于它的 baseline、大于 1 的 factor、大于 0 的 z 和至少为 2 的 least")
 		}
 	case Silence:
 		if r.Days < 1 || r.Baseline < 1 || r.Usual <= 0 || r.Usual > 1 {
@@ -148,7 +156,7 @@ func (r *Rule) tieImpossible() error {
 // span is how many days before and with the day the rule looks at.
 func (r *Rule) span() int {
 	switch r.Kind {
-	case Change:
+	case Change, Cluster:
 		return r.Window + r.Baseline
 	case Silence:
 		return r.Days + r.Baseline

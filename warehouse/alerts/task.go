@@ -63,7 +63,8 @@ type Task struct {
 	Org       string    `json:"org"`
 	OrgName   string    `json:"orgName,omitempty"`
 	Doctor    string    `json:"doctor,omitempty"`
-	Owner     string    `json:"owner,omitempty"` // code of the organisation that has it now
+	Subject   string    `json:"subject,omitempty"` // disease or syndrome
+	Owner     string    `json:"owner,omitempty"`   // code of the organisation that has it now
 	OwnerName string    `json:"ownerName,omitempty"`
 	Authored  time.Time `json:"authored"`
 	Due       time.Time `json:"due"`
@@ -87,14 +88,14 @@ func (t *Task) Open() bool { return t.State != Closed && t.State != Cancelled }
 
 // key names what a task is about: one open task per key.
 func (f *Finding) key() string {
-	return strings.TrimSuffix(f.Name+"|"+f.Org+"|"+f.Doctor, "|")
+	return strings.TrimSuffix(f.Name+"|"+f.Org+"|"+f.Doctor+f.Subject, "|") // one of them at most
 }
 
 // taskOf makes the task of a finding.
 func taskOf(f Finding, owner Hall, evidence []string, now time.Time) *Task {
 	h := sha256.Sum256([]byte(f.key() + "|" + f.Day.Format(time.DateOnly)))
 	return &Task{ID: "alert-" + strings.ToLower(base32.StdEncoding.EncodeToString(h[:15])), Kind: KindAlert, Rule: f.Name, Title: f.Title, Text: f.Text, Level: f.Level, State: Waiting,
-		Org: f.Org, OrgName: f.OrgName, Doctor: f.Doctor, Owner: owner.Code, OwnerName: owner.Name, Authored: now, Due: now.AddDate(0, 0, f.Rule.Due),
+		Org: f.Org, OrgName: f.OrgName, Doctor: f.Doctor, Subject: f.Subject, Owner: owner.Code, OwnerName: owner.Name, Authored: now, Due: now.AddDate(0, 0, f.Rule.Due),
 		From: f.From.Format(time.DateOnly), To: f.Day.Format(time.DateOnly), Value: f.Value, Expected: f.Expected, Evidence: evidence}
 }
 
@@ -176,10 +177,10 @@ func (t *Task) resource() ([]byte, error) {
 		ReasonCode: concept{Text: t.Text}, For: organization(t.Org, t.OrgName), Owner: organization(t.Owner, t.OwnerName)}
 	out.Restriction.Period.End = stamp(t.Due)
 	if t.Rule != "" {
-		f := Finding{Name: t.Rule, Org: t.Org, Doctor: t.Doctor}
+		f := Finding{Name: t.Rule, Org: t.Org, Doctor: t.Doctor, Subject: t.Subject}
 		out.Identifier = []identifier{{ruleSystem, t.Rule}, {keySystem, f.key()}}
 	}
-	for _, in := range [...]struct{ name, value string }{{"level", t.Level}, {"from", t.From}, {"to", t.To}, {"doctor", t.Doctor}} {
+	for _, in := range [...]struct{ name, value string }{{"level", t.Level}, {"from", t.From}, {"to", t.To}, {"doctor", t.Doctor}, {"subject", t.Subject}} {
 		if in.value != "" {
 			out.Input = append(out.Input, input{Type: concept{Text: in.name}, String: in.value})
 		}
@@ -242,6 +243,8 @@ func (t *Task) input(i input) {
 		t.To = i.String
 	case "doctor":
 		t.Doctor = i.String
+	case "subject":
+		t.Subject = i.String
 	case "value":
 		t.Value = v
 	case "expected":

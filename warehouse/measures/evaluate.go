@@ -22,8 +22,8 @@ const (
 	Cube        // the marts of days of halls; Fact where an indicator cannot be merged
 )
 
-// maxGroups bounds the rows of a breakdown.
-const maxGroups = 20_000
+// MaxGroups bounds the rows of a breakdown: what comes after them is left out.
+const MaxGroups = 20_000
 
 // Evaluate computes several indicators for one scope, in one query a fact.
 // Scores are parallel to list.
@@ -163,7 +163,7 @@ func (c *Catalogue) query(dims []string, list []*Measure, p part) (string, error
 			groups[i] = fmt.Sprintf("k%d", i)
 		}
 		by := strings.Join(groups, ", ")
-		sql += "\nGROUP BY " + by + " ORDER BY " + by + fmt.Sprintf(" LIMIT %d", maxGroups)
+		sql += "\nGROUP BY " + by + " ORDER BY " + by + fmt.Sprintf(" LIMIT %d", MaxGroups)
 	}
 	return sql, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/qihuang-health/qihuang/internal/fault"
 )
 
 // Record is one visit or prescription behind a number: ids only, the resources
@@ -16,19 +18,32 @@ type Record struct {
 	Day       string `json:"day"`
 }
 
+// Group is one value of a dimension.
+type Group struct{ Dimension, Value string }
+
 // Records lists what an indicator counts in a scope, newest first: the visits or
 // prescriptions of the numerator, or, where more is better, those that the
-// numerator lacks. An indicator that sums lists all of its denominator.
-func (c *Catalogue) Records(ctx context.Context, q Querier, scope Scope, m *Measure, limit int) ([]Record, error) {
-	where := m.condition()
+// numerator lacks. An indicator that sums lists all of its denominator. of
+// limits them to groups of breakdowns.
+func (c *Catalogue) Records(ctx context.Context, q Querier, scope Scope, m *Measure, limit int, of ...Group) ([]Record, error) {
+	where, wide, params := m.condition(), m.Wide, scope.Params()
+	for i, x := range of {
+		d, ok := dimensions[x.Dimension]
+		if !ok || d.hall || d.only != "" && d.only != m.Fact {
+			return nil, fault.New(fault.Invalid, "不能按 %q 选取记录", x.Dimension)
+		}
+		name := fmt.Sprintf("of%d", i)
+		wide, params[name] = wide || d.wide, x.Value
+		where += " AND ifNull(toString(" + d.sql + "), '') = {" + name + ":String}"
+	}
 	encounter := "id"
 	if m.Fact == "prescription" {
 		encounter = "encounter_id"
 	}
-	sql := c.facts[m.Fact].sql(live, m.Wide, false) + fmt.Sprintf("\nSELECT id, %s, org_code, ifNull(doctor_id, ''), toString(day) FROM %s WHERE %s ORDER BY day DESC, id LIMIT %d",
+	sql := c.facts[m.Fact].sql(live, wide, false) + fmt.Sprintf("\nSELECT id, %s, org_code, ifNull(doctor_id, ''), toString(day) FROM %s WHERE %s ORDER BY day DESC, id LIMIT %d",
 		encounter, m.Fact, where, max(1, min(limit, 10_000)))
 	list := []Record{}
-	err := q.Query(ctx, sql, scope.Params(), func(scan func(...any) error) error {
+	err := q.Query(ctx, sql, params, func(scan func(...any) error) error {
 		var r Record
 		err := scan(&r.ID, &r.Encounter, &r.Org, &r.Doctor, &r.Day)
 		list = append(list, r)
