@@ -41,7 +41,7 @@ type Peer struct {
 // Default has no peers and signs with SM2.
 func Default() Config {
 	return Config{Name: "hub", Algorithm: feed.SM2, Envelope: envelope.Default(), Peers: []Peer{}, Types: []string{"Organization", "Practitioner", "PractitionerRole", "Patient",
-		"Encounter", "Condition", "Observation", "ClinicalImpression", "Composition", "MedicationRequest", "Medication", "Procedure", "ChargeItem", "Coverage", "DocumentReference", "Binary"}}
+		"Encounter", "Condition", "Observation", "ClinicalImpression", "Composition", "MedicationRequest", "Medication", "Procedure", "ChargeItem", "Coverage", "DocumentReference", "Binary", "MeasureReport"}}
 }
 
 // Validate tells what is wrong with c, nil if nothing.

@@ -8,10 +8,13 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"github.com/robfig/cron/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/qihuang-health/qihuang/apps/supervision"
+	"github.com/qihuang-health/qihuang/apps/supervision/cabinet"
+	"github.com/qihuang-health/qihuang/apps/supervision/publish"
 	"github.com/qihuang-health/qihuang/conformance"
 	"github.com/qihuang-health/qihuang/fhir/store/checked"
 	"github.com/qihuang-health/qihuang/fhir/tcm/rational"
@@ -23,11 +26,12 @@ import (
 
 // SupervisionConfig says how supervision watches.
 type SupervisionConfig struct {
-	Alerts     string               `yaml:"alerts"`     // file of alert rules; "" = the shipped ones
-	Schedule   string               `yaml:"schedule"`   // cron line at which the rules run for the day before; "" = never
-	Thresholds []measures.Threshold `yaml:"thresholds"` // of indicators, by level of the hall
-	Users      []supervision.User   `yaml:"users"`      // none = whoever reaches the port
-	Patience   time.Duration        `yaml:"patience"`   // a page waits for an ad-hoc table before it shows progress; 0 = the default
+	Alerts     string                `yaml:"alerts"`     // file of alert rules; "" = the shipped ones
+	Schedule   string                `yaml:"schedule"`   // cron line at which the rules run for the day before; "" = never
+	Thresholds []measures.Threshold  `yaml:"thresholds"` // of indicators, by level of the hall
+	Users      []supervision.User    `yaml:"users"`      // none = whoever reaches the port
+	Publish    []publish.Publication `yaml:"publish"`    // MeasureReports by schedule
+	Patience   time.Duration         `yaml:"patience"`   // a page waits for an ad-hoc table before it shows progress; 0 = the default
 }
 
 func (c SupervisionConfig) validate() error {
@@ -36,7 +40,7 @@ func (c SupervisionConfig) validate() error {
 			return fault.New(fault.Invalid, "配置 supervision.schedule 不是有效的计划 %q：%w", c.Schedule, err)
 		}
 	}
-	return errors.Join(measures.ValidateThresholds(c.Thresholds), login.Validate("supervision.users", c.Users))
+	return errors.Join(measures.ValidateThresholds(c.Thresholds), publish.Validate(c.Publish), login.Validate("supervision.users", c.Users))
 }
 
 // alertRules reads the rules of a file, the shipped ones for "".
@@ -161,3 +165,18 @@ func printEpisodes(cmd *cobra.Command, list []alerts.Episode, asJSON bool) error
 
 // watch is the regular work of supervision.
 func (h *hub) watch(ctx context.Context) error { return h.alerts.Daily(ctx) }
+
+// publisher files indicators as MeasureReports.
+func (h *hub) publisher() *publish.Publisher {
+	return &publish.Publisher{Cabinet: &cabinet.Cabinet{Store: h.alerts.Store, Search: h.search, Clock: h.clock}, Catalogue: h.measures, SQL: h.warehouse}
+}
+
+// publishNow files the reports of the days from and to (parameters, also level and
+// measure, repeated) at once.
+func (h *hub) publishNow(c *gin.Context) (any, error) {
+	s, err := h.scope(c)
+	if err != nil {
+		return nil, err
+	}
+	return h.publisher().Span(c.Request.Context(), publish.Publication{Levels: c.QueryArray("level"), Measures: c.QueryArray("measure")}, s.From, s.To)
+}

@@ -109,6 +109,9 @@ func (h *hub) keepHouse(ctx context.Context) error {
 	for _, e := range h.cfg.ClickHouse.Exports {
 		jobs = append(jobs, job{"export " + e.Name, e.Schedule, func(ctx context.Context) error { return h.export(ctx, e) }})
 	}
+	for i, p := range h.cfg.Supervision.Publish {
+		jobs = append(jobs, job{fmt.Sprintf("publish %d", i+1), p.Schedule, func(ctx context.Context) error { _, err := h.publisher().Run(ctx, p); return err }})
+	}
 	for _, job := range jobs {
 		if job.line == "" {
 			continue

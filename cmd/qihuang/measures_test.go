@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,7 +66,47 @@ func TestIndicators(t *testing.T) {
 	if code != 404 {
 		t.Errorf("unknown organisation: %d %s", code, body)
 	}
+	h.published()
 	h.jurisdictions()
+}
+
+// published files the indicators of November as MeasureReports: once, and again
+// only what changed. The signed feed carries them.
+func (h *program) published() {
+	h.t.Helper()
+	for _, want := range []string{`"reports":71,"published":71}`, `"reports":71,"published":0}`} {
+		if code, body := h.request("POST", "/api/supervision/publish?from=2026-11-01&to=2026-11-30", "", nil); code != 200 || !strings.HasSuffix(strings.TrimSpace(string(body)), want) {
+			h.t.Errorf("publish: %d %s, want %s", code, body, want)
+		}
+	}
+	code, body := h.request("GET", "/fhir/MeasureReport?measure=https://qihuang.health/fhir/Measure/outpatient-visits&period=2026-11", "", nil)
+	if n := fmt.Sprintf(`"count":%d`, h.evaluate("outpatient-visits")); code != 200 || !strings.Contains(string(body), n) || !strings.Contains(string(body), `"total":1`) {
+		h.t.Errorf("the report of the visits: %d %s, want %s", code, body, n)
+	}
+	for after, found := 0, false; !found; {
+		code, body := h.request("GET", fmt.Sprintf("/region/feed?after=%d", after), "", nil)
+		var page struct {
+			Next    int
+			More    bool
+			Payload []byte
+		}
+		if err := json.Unmarshal(body, &page); err != nil || code != 200 {
+			h.t.Fatalf("feed: %d %s", code, body)
+		}
+		z, err := gzip.NewReader(bytes.NewReader(page.Payload))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		entries, err := io.ReadAll(z)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		after, found = page.Next, bytes.Contains(entries, []byte(`"MeasureReport"`))
+		if !found && !page.More {
+			h.t.Error("the feed carries no MeasureReport")
+			return
+		}
+	}
 }
 
 // evaluate returns the first population of an indicator for November 2026.

@@ -20,6 +20,7 @@ func (h *hub) mountSupervision(r gin.IRouter) {
 	g.GET("/table", h.answer(h.measureTable))
 	g.GET("/records", h.answer(h.measureRecords))
 	g.GET("/quality", h.answer(h.dataQuality))
+	g.POST("/publish", h.answer(h.publishNow))
 }
 
 // answer writes what fn returns as JSON.

@@ -17,7 +17,11 @@ func (c *Catalogue) Report(ctx context.Context, q Querier, m *Measure, scope Sco
 	if err != nil {
 		return nil, err
 	}
-	s := scores[0]
+	return m.Report(scores[0], scope, subject, now)
+}
+
+// Report renders a score of m as a FHIR MeasureReport.
+func (m *Measure) Report(s Score, scope Scope, subject string, now time.Time) ([]byte, error) {
 	zone := Shanghai()
 	begin, end := scope.From.In(zone).Format("2006-01-02"), scope.To.Add(-time.Second).In(zone).Format("2006-01-02")
 	date := now.In(zone).Format(time.RFC3339)
@@ -26,7 +30,16 @@ func (c *Catalogue) Report(ctx context.Context, q Querier, m *Measure, scope Sco
 	if subject != "" {
 		report.Subject = &r4.Reference{Reference: &subject}
 	}
-	group := r4.MeasureReportGroup{}
+	report.Group = []r4.MeasureReportGroup{m.group(s)}
+	return json.Marshal(report)
+}
+
+// Groups renders what a report of a score says: MeasureReport.group.
+func (m *Measure) Groups(s Score) ([]byte, error) {
+	return json.Marshal([]r4.MeasureReportGroup{m.group(s)})
+}
+
+func (m *Measure) group(s Score) (group r4.MeasureReportGroup) {
 	if m.Denominator == "" {
 		group.Population = []r4.MeasureReportGroupPopulation{population("initial-population", s.Numerator)}
 	} else {
@@ -39,8 +52,7 @@ func (c *Catalogue) Report(ctx context.Context, q Querier, m *Measure, scope Sco
 			group.MeasureScore.Unit = &m.Unit
 		}
 	}
-	report.Group = []r4.MeasureReportGroup{group}
-	return json.Marshal(report)
+	return group
 }
 
 // population is one counted population. FHIR counts are integers; sums of money
