@@ -174,13 +174,23 @@ func (d *Desk) Append(ctx context.Context, m *pipeline.Message) (pipeline.Positi
 			return pipeline.Position{}, fault.New(fault.Busy, "来源 %s 超过每秒 %g 条的上限，请稍后重发", m.Source, l.rules.Limit)
 		}
 	}
+	d.wait(l, 1) // before the message can be settled
 	pos, err := d.parts.Inbound.Append(ctx, m)
+	if err != nil {
+		d.wait(l, -1)
+		return pos, err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err == nil {
-		l.received(d.parts.Clock.Now())
-	}
-	return pos, err
+	l.received(d.parts.Clock.Now())
+	return pos, nil
+}
+
+// wait counts a message that waits, or does no more.
+func (d *Desk) wait(l *line, n int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l.waiting = max(0, l.waiting+n)
 }
 
 const longestWait = 5 * time.Second
@@ -228,6 +238,7 @@ func (l doorLetters) Put(ctx context.Context, letter *pipeline.DeadLetter) error
 		now := l.desk.parts.Clock.Now()
 		line := l.desk.line(letter.Message.Source)
 		line.received(now)
+		line.waiting++
 		line.settled(now, inbound.Dead, letter.Reason)
 		l.desk.mu.Unlock()
 	}

@@ -68,7 +68,6 @@ func (h *health) slot(now time.Time) *Counts {
 func (h *health) received(now time.Time) {
 	h.slot(now).Received++
 	h.total.Received++
-	h.waiting++
 	h.lastMessage = now
 }
 

@@ -65,6 +65,34 @@ func TestPauseSurvivesARestart(t *testing.T) {
 	}
 }
 
+// hasty settles a message before its sender knows that it is kept.
+type hasty struct{ desk *Desk }
+
+func (h *hasty) Append(_ context.Context, m *pipeline.Message) (pipeline.Position, error) {
+	h.desk.Settled(m, inbound.Done, "")
+	return pipeline.Position{}, nil
+}
+
+func TestNothingWaitsThatIsSettled(t *testing.T) {
+	d, _, _ := desk(t, filepath.Join(t.TempDir(), "s.json"))
+	d.Register("his", "http", "", DefaultRules())
+	d.parts.Inbound = &hasty{d}
+	m := &pipeline.Message{Source: "his"}
+	if _, err := d.Append(context.Background(), m); err != nil {
+		t.Fatal(err)
+	}
+	d.parts.Inbound = sink{}
+	if _, err := d.Append(context.Background(), m); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Letters().Put(context.Background(), &pipeline.DeadLetter{Message: m}); err != nil {
+		t.Fatal(err)
+	}
+	if s := d.List()[0]; s.Waiting != 1 || s.Total.Received != 3 || s.Total.Done != 1 || s.Total.Dead != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestHours(t *testing.T) {
 	night := Rules{Hours: []string{"22:00-06:00", "12:00-13:00"}}
 	for at, open := range map[string]bool{"21:59": false, "22:00": true, "05:59": true, "06:00": false, "12:30": true, "13:00": false} {
