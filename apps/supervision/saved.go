@@ -12,6 +12,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/apps/supervision/cabinet"
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/wire"
 )
 
 // Systems of saved analyses.
@@ -25,31 +26,17 @@ const (
 // basic is a FHIR R4 Basic that keeps an ad-hoc table: its name and the query of
 // its page.
 type basic struct {
-	ResourceType string      `json:"resourceType"`
-	ID           string      `json:"id"`
-	Extension    []extension `json:"extension"`
-	Code         concept     `json:"code"`
-	Created      string      `json:"created"`
-	Author       display     `json:"author"`
+	ResourceType string         `json:"resourceType"`
+	ID           string         `json:"id"`
+	Extension    []extension    `json:"extension"`
+	Code         wire.Concept   `json:"code"`
+	Created      string         `json:"created"`
+	Author       wire.Reference `json:"author"`
 }
 
 type extension struct {
 	URL   string `json:"url"`
 	Value string `json:"valueString"`
-}
-
-type concept struct {
-	Coding []coding `json:"coding"`
-	Text   string   `json:"text"`
-}
-
-type coding struct {
-	System string `json:"system"`
-	Code   string `json:"code"`
-}
-
-type display struct {
-	Display string `json:"display"`
 }
 
 // saved is an ad-hoc table that someone saved.
@@ -105,7 +92,7 @@ func (a *App) savePivot(g *gin.Context) {
 	}
 	q.Del("format")
 	id := "analysis-" + uuid.NewString()
-	body, err := json.Marshal(basic{"Basic", id, []extension{{extQuery, q.Encode()}}, concept{[]coding{{paperSystem, savedAnalysis}}, name}, a.Now().In(shanghai).Format(time.DateOnly), display{by}})
+	body, err := json.Marshal(basic{"Basic", id, []extension{{extQuery, q.Encode()}}, wire.Code(paperSystem, savedAnalysis, "").Worded(name), a.Now().In(shanghai).Format(time.DateOnly), wire.Reference{Display: by}})
 	if err == nil {
 		err = a.Papers.Put(g.Request.Context(), cabinet.Paper{Type: "Basic", ID: id, Body: body})
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/wire"
 )
 
 // Systems of a Task's codes and identifiers.
@@ -102,24 +103,24 @@ func taskOf(f Finding, owner Hall, evidence []string, now time.Time) *Task {
 // priorities are a level's Task.priority.
 var priorities = map[string]string{"info": "routine", "warning": "urgent", "serious": "asap"}
 
-// wire is a FHIR R4 Task as far as tasks of supervision use it. The generated
+// taskJSON is a FHIR R4 Task as far as tasks of supervision use it. The generated
 // model cannot write Task.input: every kind of value would stand in each.
-type wire struct {
-	ResourceType   string       `json:"resourceType"`
-	ID             string       `json:"id"`
-	Identifier     []identifier `json:"identifier,omitempty"`
-	Status         string       `json:"status"`
-	BusinessStatus concept      `json:"businessStatus"`
-	Intent         string       `json:"intent"`
-	Priority       string       `json:"priority,omitempty"`
-	Code           concept      `json:"code"`
-	Description    string       `json:"description,omitempty"`
-	For            *reference   `json:"for,omitempty"`
-	AuthoredOn     string       `json:"authoredOn"`
-	LastModified   string       `json:"lastModified"`
-	Owner          *reference   `json:"owner,omitempty"`
-	ReasonCode     concept      `json:"reasonCode"`
-	Note           []annotation `json:"note,omitempty"`
+type taskJSON struct {
+	ResourceType   string            `json:"resourceType"`
+	ID             string            `json:"id"`
+	Identifier     []wire.Identifier `json:"identifier,omitempty"`
+	Status         string            `json:"status"`
+	BusinessStatus wire.Concept      `json:"businessStatus"`
+	Intent         string            `json:"intent"`
+	Priority       string            `json:"priority,omitempty"`
+	Code           wire.Concept      `json:"code"`
+	Description    string            `json:"description,omitempty"`
+	For            *wire.Reference   `json:"for,omitempty"`
+	AuthoredOn     string            `json:"authoredOn"`
+	LastModified   string            `json:"lastModified"`
+	Owner          *wire.Reference   `json:"owner,omitempty"`
+	ReasonCode     wire.Concept      `json:"reasonCode"`
+	Note           []wire.Annotation `json:"note,omitempty"`
 	Restriction    struct {
 		Period struct {
 			End string `json:"end"`
@@ -128,91 +129,58 @@ type wire struct {
 	Input []input `json:"input,omitempty"`
 }
 
-type identifier struct {
-	System string `json:"system"`
-	Value  string `json:"value"`
-}
-
-type coding struct {
-	System  string `json:"system"`
-	Code    string `json:"code"`
-	Display string `json:"display,omitempty"`
-}
-
-type concept struct {
-	Coding []coding `json:"coding,omitempty"`
-	Text   string   `json:"text,omitempty"`
-}
-
-type reference struct {
-	Identifier identifier `json:"identifier"`
-	Display    string     `json:"display,omitempty"`
-}
-
-type annotation struct {
-	AuthorString string `json:"authorString,omitempty"`
-	Time         string `json:"time"`
-	Text         string `json:"text"`
-}
-
 type input struct {
-	Type    concept  `json:"type"`
-	String  string   `json:"valueString,omitempty"`
-	Decimal *float64 `json:"valueDecimal,omitempty"`
+	Type    wire.Concept `json:"type"`
+	String  string       `json:"valueString,omitempty"`
+	Decimal *float64     `json:"valueDecimal,omitempty"`
 }
 
-func organization(code, name string) *reference {
+func organization(code, name string) *wire.Reference {
 	if code == "" {
 		return nil
 	}
-	return &reference{identifier{orgSystem, code}, name}
+	r := wire.Called(orgSystem, code, name)
+	return &r
 }
 
 // resource writes the task as FHIR.
 func (t *Task) resource() ([]byte, error) {
 	st := states[t.State]
-	stamp := func(at time.Time) string { return at.UTC().Format(time.RFC3339) }
-	out := wire{ResourceType: "Task", ID: t.ID, Status: st.status, Intent: "order", Priority: priorities[t.Level], AuthoredOn: stamp(t.Authored), LastModified: stamp(t.Authored), Description: t.Title,
-		BusinessStatus: concept{[]coding{{stateSystem, string(t.State), st.text}}, st.text}, Code: concept{[]coding{{System: kindSystem, Code: t.Kind}}, t.Title},
-		ReasonCode: concept{Text: t.Text}, For: organization(t.Org, t.OrgName), Owner: organization(t.Owner, t.OwnerName)}
-	out.Restriction.Period.End = stamp(t.Due)
+	out := taskJSON{ResourceType: "Task", ID: t.ID, Status: st.status, Intent: "order", Priority: priorities[t.Level], AuthoredOn: wire.Instant(t.Authored), LastModified: wire.Instant(t.Authored), Description: t.Title,
+		BusinessStatus: wire.Code(stateSystem, string(t.State), st.text).Worded(st.text), Code: wire.Code(kindSystem, t.Kind, "").Worded(t.Title),
+		ReasonCode: wire.Text(t.Text), For: organization(t.Org, t.OrgName), Owner: organization(t.Owner, t.OwnerName)}
+	out.Restriction.Period.End = wire.Instant(t.Due)
 	if t.Rule != "" {
 		f := Finding{Name: t.Rule, Org: t.Org, Doctor: t.Doctor, Subject: t.Subject}
-		out.Identifier = []identifier{{ruleSystem, t.Rule}, {keySystem, f.key()}}
+		out.Identifier = []wire.Identifier{{System: ruleSystem, Value: t.Rule}, {System: keySystem, Value: f.key()}}
 	}
 	for _, in := range [...]struct{ name, value string }{{"level", t.Level}, {"from", t.From}, {"to", t.To}, {"doctor", t.Doctor}, {"subject", t.Subject}} {
 		if in.value != "" {
-			out.Input = append(out.Input, input{Type: concept{Text: in.name}, String: in.value})
+			out.Input = append(out.Input, input{Type: wire.Text(in.name), String: in.value})
 		}
 	}
-	out.Input = append(out.Input, input{Type: concept{Text: "value"}, Decimal: &t.Value}, input{Type: concept{Text: "expected"}, Decimal: &t.Expected})
+	out.Input = append(out.Input, input{Type: wire.Text("value"), Decimal: &t.Value}, input{Type: wire.Text("expected"), Decimal: &t.Expected})
 	for _, e := range t.Evidence {
-		out.Input = append(out.Input, input{Type: concept{Text: "evidence"}, String: e})
+		out.Input = append(out.Input, input{Type: wire.Text("evidence"), String: e})
 	}
 	for _, e := range t.Log {
-		out.Note = append(out.Note, annotation{e.By, stamp(e.Time), e.Text})
-		out.LastModified = stamp(e.Time)
+		out.Note = append(out.Note, wire.Annotation{Author: e.By, Time: wire.Instant(e.Time), Text: e.Text})
+		out.LastModified = wire.Instant(e.Time)
 	}
 	return json.Marshal(out)
 }
 
 // read reads a task back.
 func read(data []byte, version int64) (*Task, error) {
-	var in wire
+	var in taskJSON
 	if err := json.Unmarshal(data, &in); err != nil {
 		return nil, fault.New(fault.Invalid, "read a task: %w", err)
 	}
-	t := &Task{ID: in.ID, Version: version, Title: in.Description, Text: in.ReasonCode.Text, StateText: in.BusinessStatus.Text, Authored: when(in.AuthoredOn), Due: when(in.Restriction.Period.End), Log: []Entry{}}
-	if len(in.Code.Coding) > 0 {
-		t.Kind = in.Code.Coding[0].Code
-	}
-	if len(in.BusinessStatus.Coding) > 0 {
-		t.State = State(in.BusinessStatus.Coding[0].Code)
-	}
-	if in.For != nil {
+	t := &Task{ID: in.ID, Version: version, Kind: in.Code.First(), State: State(in.BusinessStatus.First()), Title: in.Description, Text: in.ReasonCode.Text, StateText: in.BusinessStatus.Text, Authored: wire.When(in.AuthoredOn), Due: wire.When(in.Restriction.Period.End), Log: []Entry{}}
+	if in.For != nil && in.For.Identifier != nil {
 		t.Org, t.OrgName = in.For.Identifier.Value, in.For.Display
 	}
-	if in.Owner != nil {
+	if in.Owner != nil && in.Owner.Identifier != nil {
 		t.Owner, t.OwnerName = in.Owner.Identifier.Value, in.Owner.Display
 	}
 	for _, i := range in.Identifier {
@@ -224,7 +192,7 @@ func read(data []byte, version int64) (*Task, error) {
 		t.input(i)
 	}
 	for _, n := range in.Note {
-		t.Log = append(t.Log, Entry{when(n.Time), n.AuthorString, n.Text})
+		t.Log = append(t.Log, Entry{wire.When(n.Time), n.Author, n.Text})
 	}
 	return t, nil
 }
@@ -252,14 +220,6 @@ func (t *Task) input(i input) {
 	case "evidence":
 		t.Evidence = append(t.Evidence, i.String)
 	}
-}
-
-func when(s string) time.Time {
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return time.Time{}
-	}
-	return t
 }
 
 // Step is what someone does to a task.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/wire"
 	"github.com/qihuang-health/qihuang/warehouse/measures"
 )
 
@@ -25,78 +26,51 @@ const (
 	popSystem     = "http://terminology.hl7.org/CodeSystem/measure-population"
 )
 
-// wire is a FHIR R4 Composition as far as reports use it: an attester is a step
+// composition is a FHIR R4 Composition as far as reports use it: an attester is a step
 // of its way, a section an indicator, the numbers are contained MeasureReports.
-type wire struct {
-	ResourceType string          `json:"resourceType"`
-	ID           string          `json:"id"`
-	Meta         meta            `json:"meta"`
-	Contained    []measureReport `json:"contained"`
-	Identifier   identifier      `json:"identifier"`
-	Status       string          `json:"status"`
-	Type         concept         `json:"type"`
-	Category     []concept       `json:"category"`
-	Subject      reference       `json:"subject"`
-	Date         string          `json:"date"`
-	Author       []reference     `json:"author"`
-	Title        string          `json:"title"`
-	Attester     []attester      `json:"attester,omitempty"`
-	RelatesTo    []relation      `json:"relatesTo,omitempty"`
-	Event        []event         `json:"event"`
-	Section      []section       `json:"section"`
+type composition struct {
+	ResourceType string           `json:"resourceType"`
+	ID           string           `json:"id"`
+	Meta         meta             `json:"meta"`
+	Contained    []measureReport  `json:"contained"`
+	Identifier   wire.Identifier  `json:"identifier"`
+	Status       string           `json:"status"`
+	Type         wire.Concept     `json:"type"`
+	Category     []wire.Concept   `json:"category"`
+	Subject      wire.Reference   `json:"subject"`
+	Date         string           `json:"date"`
+	Author       []wire.Reference `json:"author"`
+	Title        string           `json:"title"`
+	Attester     []attester       `json:"attester,omitempty"`
+	RelatesTo    []relation       `json:"relatesTo,omitempty"`
+	Event        []event          `json:"event"`
+	Section      []section        `json:"section"`
 }
 
 type meta struct {
-	Tag []coding `json:"tag"`
-}
-
-type coding struct {
-	System  string `json:"system"`
-	Code    string `json:"code"`
-	Display string `json:"display,omitempty"`
-}
-
-type concept struct {
-	Coding []coding `json:"coding,omitempty"`
-	Text   string   `json:"text,omitempty"`
-}
-
-type identifier struct {
-	System string `json:"system"`
-	Value  string `json:"value"`
-}
-
-type reference struct {
-	Reference  string      `json:"reference,omitempty"`
-	Identifier *identifier `json:"identifier,omitempty"`
-	Display    string      `json:"display,omitempty"`
+	Tag []wire.Coding `json:"tag"`
 }
 
 type attester struct {
-	Mode  string    `json:"mode"`
-	Time  string    `json:"time"`
-	Party reference `json:"party"`
+	Mode  string         `json:"mode"`
+	Time  string         `json:"time"`
+	Party wire.Reference `json:"party"`
 }
 
 type relation struct {
-	Code   string    `json:"code"`
-	Target reference `json:"targetReference"`
-}
-
-type period struct {
-	Start string `json:"start"`
-	End   string `json:"end"`
+	Code   string         `json:"code"`
+	Target wire.Reference `json:"targetReference"`
 }
 
 type event struct {
-	Code   []concept `json:"code"`
-	Period period    `json:"period"`
+	Code   []wire.Concept `json:"code"`
+	Period wire.Period    `json:"period"`
 }
 
 type section struct {
-	Title string      `json:"title"`
-	Code  concept     `json:"code"`
-	Entry []reference `json:"entry"`
+	Title string           `json:"title"`
+	Code  wire.Concept     `json:"code"`
+	Entry []wire.Reference `json:"entry"`
 }
 
 type quantity struct {
@@ -105,9 +79,9 @@ type quantity struct {
 }
 
 type population struct {
-	Extension []amount `json:"extension"`
-	Code      concept  `json:"code"`
-	Count     int      `json:"count"`
+	Extension []amount     `json:"extension"`
+	Code      wire.Concept `json:"code"`
+	Count     int          `json:"count"`
 }
 
 type amount struct {
@@ -121,39 +95,26 @@ type group struct {
 }
 
 type measureReport struct {
-	ResourceType string  `json:"resourceType"`
-	ID           string  `json:"id"`
-	Status       string  `json:"status"`
-	Type         string  `json:"type"`
-	Measure      string  `json:"measure"`
-	Date         string  `json:"date"`
-	Period       period  `json:"period"`
-	Group        []group `json:"group"`
+	ResourceType string      `json:"resourceType"`
+	ID           string      `json:"id"`
+	Status       string      `json:"status"`
+	Type         string      `json:"type"`
+	Measure      string      `json:"measure"`
+	Date         string      `json:"date"`
+	Period       wire.Period `json:"period"`
+	Group        []group     `json:"group"`
 }
 
 const measureBase = base + "Measure/"
 
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-func when(s string) time.Time {
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return time.Time{}
-	}
-	return t
-}
-
-func span(from, to time.Time) period {
-	zone := measures.Shanghai()
-	return period{from.In(zone).Format(time.DateOnly), to.Add(-time.Second).In(zone).Format(time.DateOnly)}
-}
+func span(from, to time.Time) wire.Period { return wire.Days(from, to, measures.Shanghai()) }
 
 func number(v float64) json.Number { return json.Number(strconv.FormatFloat(v, 'f', -1, 64)) }
 
 // figure writes one score of an indicator.
-func figure(id string, f Figure, s measures.Score, p period, at time.Time) measureReport {
+func figure(id string, f Figure, s measures.Score, p wire.Period, at time.Time) measureReport {
 	of := func(code string, v float64) population {
-		return population{[]amount{{extAmount, number(v)}}, concept{Coding: []coding{{popSystem, code, ""}}}, int(v + 0.5)}
+		return population{[]amount{{extAmount, number(v)}}, wire.Code(popSystem, code, ""), int(v + 0.5)}
 	}
 	g := group{Population: []population{of("initial-population", s.Numerator)}}
 	if f.Ratio {
@@ -162,7 +123,7 @@ func figure(id string, f Figure, s measures.Score, p period, at time.Time) measu
 	if s.Defined {
 		g.Score = &quantity{number(s.Value), f.Unit}
 	}
-	return measureReport{"MeasureReport", id, "complete", "summary", measureBase + f.Measure, stamp(at), p, []group{g}}
+	return measureReport{"MeasureReport", id, "complete", "summary", measureBase + f.Measure, wire.Instant(at), p, []group{g}}
 }
 
 // score reads a figure back.
@@ -194,36 +155,36 @@ func (m measureReport) score() (s measures.Score, unit string, err error) {
 
 // resource writes the report.
 func (r *Report) resource() ([]byte, error) {
-	w := wire{ResourceType: "Composition", ID: r.ID, Meta: meta{[]coding{{stateSystem, string(r.State), r.State.Title()}}}, Identifier: identifier{reportSystem, r.ID}, Status: "preliminary",
-		Type: concept{[]coding{{kindSystem, r.Kind, kindTitles[r.Kind]}}, ""}, Category: []concept{{Coding: []coding{{levelSystem, r.Place.Level(), ""}}}}, Date: stamp(r.Computed),
-		Author: []reference{{Display: "岐黄 业务监管"}}, Title: r.Title, Event: []event{{[]concept{{Text: r.Period}}, span(r.From, r.To)}}}
+	w := composition{ResourceType: "Composition", ID: r.ID, Meta: meta{[]wire.Coding{{System: stateSystem, Code: string(r.State), Display: r.State.Title()}}}, Identifier: wire.Identifier{System: reportSystem, Value: r.ID}, Status: "preliminary",
+		Type: wire.Code(kindSystem, r.Kind, kindTitles[r.Kind]), Category: []wire.Concept{wire.Code(levelSystem, r.Place.Level(), "")}, Date: wire.Instant(r.Computed),
+		Author: []wire.Reference{{Display: "岐黄 业务监管"}}, Title: r.Title, Event: []event{{[]wire.Concept{wire.Text(r.Period)}, span(r.From, r.To)}}}
 	if r.Locked() {
 		w.Status = "final"
 	}
 	if r.Seal != "" {
-		w.Meta.Tag = append(w.Meta.Tag, coding{sealSystem, r.Seal, ""})
+		w.Meta.Tag = append(w.Meta.Tag, wire.Coding{System: sealSystem, Code: r.Seal})
 	}
-	w.Subject = reference{Identifier: &identifier{placeSystem, strings.Join([]string{r.Place.City, r.Place.Area}, "/")}, Display: r.Place.Name}
+	w.Subject = wire.Called(placeSystem, r.Place.City+"/"+r.Place.Area, r.Place.Name)
 	if r.Place.Org != "" {
-		w.Subject.Identifier = &identifier{orgSystem, r.Place.Org}
+		w.Subject = wire.Called(orgSystem, r.Place.Org, r.Place.Name)
 	}
 	if r.Replaces != "" {
-		w.RelatesTo = []relation{{"replaces", reference{Reference: "Composition/" + r.Replaces, Display: r.Reason}}}
+		w.RelatesTo = []relation{{"replaces", wire.Reference{Reference: "Composition/" + r.Replaces, Display: r.Reason}}}
 	}
 	for _, s := range r.Steps {
-		w.Attester = append(w.Attester, attester{"official", stamp(s.Time), reference{Identifier: &identifier{stateSystem, string(s.State)}, Display: s.By + "：" + s.What}})
+		w.Attester = append(w.Attester, attester{"official", wire.Instant(s.Time), wire.Called(stateSystem, string(s.State), s.By+"："+s.What)})
 	}
 	before := r.before()
 	for _, f := range r.Figures {
-		sec := section{Title: f.Title, Code: concept{[]coding{{scoringSystem, f.Scoring, ""}}, f.Definition}}
+		sec := section{Title: f.Title, Code: wire.Code(scoringSystem, f.Scoring, "").Worded(f.Definition)}
 		for _, x := range []struct {
 			name string
 			s    measures.Score
-			p    period
+			p    wire.Period
 		}{{"now", f.Now, span(r.From, r.To)}, {"before", f.Before, span(before, r.From)}, {"last-year", f.LastYear, span(r.From.AddDate(-1, 0, 0), r.To.AddDate(-1, 0, 0))}} {
 			id := f.Measure + "-" + x.name
 			w.Contained = append(w.Contained, figure(id, f, x.s, x.p, r.Computed))
-			sec.Entry = append(sec.Entry, reference{Reference: "#" + id})
+			sec.Entry = append(sec.Entry, wire.To("#"+id))
 		}
 		w.Section = append(w.Section, sec)
 	}
@@ -232,11 +193,11 @@ func (r *Report) resource() ([]byte, error) {
 
 // read reads a report back; its numbers are what stands in the resource.
 func read(b []byte, version int64) (*Report, error) {
-	var w wire
+	var w composition
 	if err := json.Unmarshal(b, &w); err != nil {
 		return nil, fault.New(fault.Invalid, "read a report: %w", err)
 	}
-	r := &Report{ID: w.ID, Version: version, Title: w.Title, Computed: when(w.Date), Place: Place{Name: w.Subject.Display}, State: Draft, Number: 1}
+	r := &Report{ID: w.ID, Version: version, Title: w.Title, Computed: wire.When(w.Date), Place: Place{Name: w.Subject.Display}, State: Draft, Number: 1}
 	if v, err := strconv.Atoi(w.ID[strings.LastIndex(w.ID, "-v")+len("-v"):]); err == nil {
 		r.Number = v
 	}
@@ -264,7 +225,7 @@ func read(b []byte, version int64) (*Report, error) {
 		r.Replaces, r.Reason = strings.TrimPrefix(x.Target.Reference, "Composition/"), x.Target.Display
 	}
 	for _, a := range w.Attester {
-		s := Step{Time: when(a.Time), State: Draft}
+		s := Step{Time: wire.When(a.Time), State: Draft}
 		s.By, s.What, _ = strings.Cut(a.Party.Display, "：")
 		if a.Party.Identifier != nil {
 			s.State = State(a.Party.Identifier.Value)
@@ -274,16 +235,13 @@ func read(b []byte, version int64) (*Report, error) {
 	return r, r.readFigures(&w)
 }
 
-func (r *Report) readFigures(w *wire) error {
+func (r *Report) readFigures(w *composition) error {
 	byID := map[string]measureReport{}
 	for _, m := range w.Contained {
 		byID["#"+m.ID] = m
 	}
 	for _, sec := range w.Section {
-		f := Figure{Title: sec.Title, Definition: sec.Code.Text}
-		if len(sec.Code.Coding) > 0 {
-			f.Scoring = sec.Code.Coding[0].Code
-		}
+		f := Figure{Title: sec.Title, Definition: sec.Code.Text, Scoring: sec.Code.First()}
 		for i, into := range []*measures.Score{&f.Now, &f.Before, &f.LastYear} {
 			if i >= len(sec.Entry) {
 				return fault.New(fault.Invalid, "report: %s lacks a figure", sec.Title)

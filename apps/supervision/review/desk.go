@@ -11,6 +11,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/apps/supervision/cabinet"
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/wire"
 	"github.com/qihuang-health/qihuang/warehouse/measures"
 )
 
@@ -155,16 +156,16 @@ func (d *Desk) Judge(ctx context.Context, id string, j Judgement) (*Item, error)
 }
 
 func readItem(b []byte, version int64) (*Item, error) {
-	var w wire
+	var w taskJSON
 	if err := json.Unmarshal(b, &w); err != nil {
 		return nil, fault.New(fault.Invalid, "read a review: %w", err)
 	}
-	i := &Item{ID: w.ID, Version: version, Judged: when(w.LastModified), State: Waiting}
+	i := &Item{ID: w.ID, Version: version, Judged: wire.When(w.LastModified), State: Waiting}
 	if w.GroupIdentifier != nil {
 		i.Sample = w.GroupIdentifier.Value
 	}
-	if w.BusinessStatus != nil && len(w.BusinessStatus.Coding) > 0 {
-		i.State = w.BusinessStatus.Coding[0].Code
+	if w.BusinessStatus != nil {
+		i.State = w.BusinessStatus.First()
 	}
 	if w.Focus != nil {
 		i.Drawn.Request = strings.TrimPrefix(w.Focus.Reference, "MedicationRequest/")
@@ -186,8 +187,8 @@ func readItem(b []byte, version int64) (*Item, error) {
 
 func (i *Item) value(v value) {
 	code := ""
-	if v.Concept != nil && len(v.Concept.Coding) > 0 {
-		code = v.Concept.Coding[0].Code
+	if v.Concept != nil {
+		code = v.Concept.First()
 	}
 	switch v.Type.Text {
 	case "prescription":

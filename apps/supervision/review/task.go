@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/internal/fault"
+	"github.com/qihuang-health/qihuang/internal/wire"
 	"github.com/qihuang-health/qihuang/warehouse/measures"
 )
 
@@ -61,111 +62,69 @@ type Item struct {
 // StateText is the state in words.
 func (i *Item) StateText() string { return stateTitles[i.State] }
 
-// wire is a FHIR R4 Task as far as reviews use it. The generated model cannot
+// taskJSON is a FHIR R4 Task as far as reviews use it. The generated model cannot
 // write Task.input and output: every kind of value would stand in each.
-type wire struct {
-	ResourceType    string       `json:"resourceType"`
-	ID              string       `json:"id"`
-	Identifier      []identifier `json:"identifier,omitempty"`
-	GroupIdentifier *identifier  `json:"groupIdentifier,omitempty"`
-	PartOf          []reference  `json:"partOf,omitempty"`
-	Status          string       `json:"status"`
-	BusinessStatus  *concept     `json:"businessStatus,omitempty"`
-	Intent          string       `json:"intent"`
-	Code            concept      `json:"code"`
-	Description     string       `json:"description,omitempty"`
-	Focus           *reference   `json:"focus,omitempty"`
-	For             *reference   `json:"for,omitempty"`
-	Encounter       *reference   `json:"encounter,omitempty"`
-	ExecutionPeriod *period      `json:"executionPeriod,omitempty"`
-	AuthoredOn      string       `json:"authoredOn,omitempty"`
-	LastModified    string       `json:"lastModified,omitempty"`
-	Note            []annotation `json:"note,omitempty"`
-	Input           []value      `json:"input,omitempty"`
-	Output          []value      `json:"output,omitempty"`
-}
-
-type identifier struct {
-	System string `json:"system"`
-	Value  string `json:"value"`
-}
-
-type reference struct {
-	Reference  string      `json:"reference,omitempty"`
-	Identifier *identifier `json:"identifier,omitempty"`
-}
-
-type period struct {
-	Start string `json:"start"`
-	End   string `json:"end"`
-}
-
-type coding struct {
-	System  string `json:"system"`
-	Code    string `json:"code"`
-	Display string `json:"display,omitempty"`
-}
-
-type concept struct {
-	Coding []coding `json:"coding,omitempty"`
-	Text   string   `json:"text,omitempty"`
-}
-
-type annotation struct {
-	Author string `json:"authorString,omitempty"`
-	Time   string `json:"time,omitempty"`
-	Text   string `json:"text"`
+type taskJSON struct {
+	ResourceType    string            `json:"resourceType"`
+	ID              string            `json:"id"`
+	Identifier      []wire.Identifier `json:"identifier,omitempty"`
+	GroupIdentifier *wire.Identifier  `json:"groupIdentifier,omitempty"`
+	PartOf          []wire.Reference  `json:"partOf,omitempty"`
+	Status          string            `json:"status"`
+	BusinessStatus  *wire.Concept     `json:"businessStatus,omitempty"`
+	Intent          string            `json:"intent"`
+	Code            wire.Concept      `json:"code"`
+	Description     string            `json:"description,omitempty"`
+	Focus           *wire.Reference   `json:"focus,omitempty"`
+	For             *wire.Reference   `json:"for,omitempty"`
+	Encounter       *wire.Reference   `json:"encounter,omitempty"`
+	ExecutionPeriod *wire.Period      `json:"executionPeriod,omitempty"`
+	AuthoredOn      string            `json:"authoredOn,omitempty"`
+	LastModified    string            `json:"lastModified,omitempty"`
+	Note            []wire.Annotation `json:"note,omitempty"`
+	Input           []value           `json:"input,omitempty"`
+	Output          []value           `json:"output,omitempty"`
 }
 
 type value struct {
-	Type    concept    `json:"type"`
-	String  string     `json:"valueString,omitempty"`
-	Integer *int       `json:"valueInteger,omitempty"`
-	Decimal *float64   `json:"valueDecimal,omitempty"`
-	Concept *concept   `json:"valueCodeableConcept,omitempty"`
-	Ref     *reference `json:"valueReference,omitempty"`
-}
-
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-func when(s string) time.Time {
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return time.Time{}
-	}
-	return t
+	Type    wire.Concept    `json:"type"`
+	String  string          `json:"valueString,omitempty"`
+	Integer *int            `json:"valueInteger,omitempty"`
+	Decimal *float64        `json:"valueDecimal,omitempty"`
+	Concept *wire.Concept   `json:"valueCodeableConcept,omitempty"`
+	Ref     *wire.Reference `json:"valueReference,omitempty"`
 }
 
 func text(name, v string) []value {
 	if v == "" {
 		return nil
 	}
-	return []value{{Type: concept{Text: name}, String: v}}
+	return []value{{Type: wire.Text(name), String: v}}
 }
 
 // resource writes the sample.
 func (s *Sample) resource() ([]byte, error) {
 	p := s.Plan
-	last := p.To.Add(-time.Second).In(measures.Shanghai())
-	w := wire{ResourceType: "Task", ID: s.ID, Identifier: []identifier{{sampleSystem, s.ID}}, Status: "in-progress", Intent: "plan", Code: concept{[]coding{{kindSystem, kindSample, "处方点评抽样"}}, ""},
-		Description: p.Name, AuthoredOn: stamp(s.Created), ExecutionPeriod: &period{p.From.In(measures.Shanghai()).Format(time.DateOnly), last.Format(time.DateOnly)}}
+	days := wire.Days(p.From, p.To, measures.Shanghai())
+	w := taskJSON{ResourceType: "Task", ID: s.ID, Identifier: []wire.Identifier{{System: sampleSystem, Value: s.ID}}, Status: "in-progress", Intent: "plan", Code: wire.Code(kindSystem, kindSample, "处方点评抽样"),
+		Description: p.Name, AuthoredOn: wire.Instant(s.Created), ExecutionPeriod: &days}
 	for _, in := range [...][2]string{{"method", p.Method}, {"seed", p.Seed}, {"category", p.Category}, {"place", p.Place}, {"by", p.By}} {
 		w.Input = append(w.Input, text(in[0], in[1])...)
 	}
 	for _, o := range p.Orgs {
 		w.Input = append(w.Input, text("organization", o)...)
 	}
-	w.Input = append(w.Input, value{Type: concept{Text: "percent"}, Decimal: &p.Percent}, value{Type: concept{Text: "count"}, Integer: &p.Count})
-	w.Output = []value{{Type: concept{Text: "size"}, Integer: &s.Size}, {Type: concept{Text: "population"}, Integer: &s.Population}}
+	w.Input = append(w.Input, value{Type: wire.Text("percent"), Decimal: &p.Percent}, value{Type: wire.Text("count"), Integer: &p.Count})
+	w.Output = []value{{Type: wire.Text("size"), Integer: &s.Size}, {Type: wire.Text("population"), Integer: &s.Population}}
 	return json.Marshal(w)
 }
 
 func readSample(b []byte, version int64) (*Sample, error) {
-	var w wire
+	var w taskJSON
 	if err := json.Unmarshal(b, &w); err != nil {
 		return nil, fault.New(fault.Invalid, "read a sample: %w", err)
 	}
-	s := &Sample{ID: w.ID, Version: version, Created: when(w.AuthoredOn), Plan: Plan{Name: w.Description}}
+	s := &Sample{ID: w.ID, Version: version, Created: wire.When(w.AuthoredOn), Plan: Plan{Name: w.Description}}
 	if w.ExecutionPeriod != nil {
 		var err error
 		if s.Plan.From, _, err = measures.Day(w.ExecutionPeriod.Start); err != nil {
@@ -195,32 +154,32 @@ func readSample(b []byte, version int64) (*Sample, error) {
 
 // resource writes the item; titles are the reasons in words.
 func (i *Item) resource(c *Criteria) ([]byte, error) {
-	d := i.Drawn
-	w := wire{ResourceType: "Task", ID: i.ID, GroupIdentifier: &identifier{sampleSystem, i.Sample}, PartOf: []reference{{Reference: "Task/" + i.Sample}}, Status: "requested", Intent: "order",
-		BusinessStatus: &concept{[]coding{{stateSystem, i.State, stateTitles[i.State]}}, ""}, Code: concept{[]coding{{kindSystem, kindItem, "处方点评"}}, ""},
-		Focus: &reference{Reference: "MedicationRequest/" + d.Request}, For: &reference{Identifier: &identifier{orgSystem, d.Org}}}
+	d, state := i.Drawn, wire.Code(stateSystem, i.State, stateTitles[i.State])
+	w := taskJSON{ResourceType: "Task", ID: i.ID, GroupIdentifier: &wire.Identifier{System: sampleSystem, Value: i.Sample}, PartOf: []wire.Reference{wire.To("Task/" + i.Sample)}, Status: "requested", Intent: "order",
+		BusinessStatus: &state, Code: wire.Code(kindSystem, kindItem, "处方点评"),
+		Focus: &wire.Reference{Reference: "MedicationRequest/" + d.Request}, For: &wire.Reference{Identifier: &wire.Identifier{System: orgSystem, Value: d.Org}}}
 	if d.Encounter != "" {
-		w.Encounter = &reference{Reference: "Encounter/" + d.Encounter}
+		w.Encounter = &wire.Reference{Reference: "Encounter/" + d.Encounter}
 	}
 	for _, in := range [...][2]string{{"prescription", d.Prescription}, {"doctor", d.Doctor}, {"day", d.Day}} {
 		w.Input = append(w.Input, text(in[0], in[1])...)
 	}
 	if d.Category != "" {
-		w.Input = append(w.Input, value{Type: concept{Text: "category"}, Concept: &concept{Coding: []coding{{System: categorySystem, Code: d.Category}}}})
+		w.Input = append(w.Input, value{Type: wire.Text("category"), Concept: &wire.Concept{Coding: []wire.Coding{{System: categorySystem, Code: d.Category}}}})
 	}
 	if i.State != Waiting {
-		w.Status, w.LastModified = "completed", stamp(i.Judged)
+		w.Status, w.LastModified = "completed", wire.Instant(i.Judged)
 		note := i.Note
 		if note == "" {
 			note = stateTitles[i.State]
 		}
-		w.Note = []annotation{{i.By, stamp(i.Judged), note}}
+		w.Note = []wire.Annotation{{Author: i.By, Time: wire.Instant(i.Judged), Text: note}}
 	}
 	for _, r := range i.Reasons {
-		w.Output = append(w.Output, value{Type: concept{Text: "reason"}, Concept: &concept{Coding: []coding{{criterionSystem, r, c.Title(r)}}}})
+		w.Output = append(w.Output, value{Type: wire.Text("reason"), Concept: &wire.Concept{Coding: []wire.Coding{{System: criterionSystem, Code: r, Display: c.Title(r)}}}})
 	}
 	if i.Feedback != "" {
-		w.Output = append(w.Output, value{Type: concept{Text: "feedback"}, Ref: &reference{Reference: "Task/" + i.Feedback}})
+		w.Output = append(w.Output, value{Type: wire.Text("feedback"), Ref: &wire.Reference{Reference: "Task/" + i.Feedback}})
 	}
 	return json.Marshal(w)
 }
