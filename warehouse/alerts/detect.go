@@ -3,13 +3,11 @@ package alerts
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/warehouse/measures"
 )
 
@@ -86,7 +84,7 @@ func (d *Detector) Detect(ctx context.Context, from, to time.Time) ([]Finding, e
 	}
 	var out []Finding
 	for _, r := range d.Rules {
-		s, err := d.read(ctx, r, halls, from, to)
+		s, err := d.read(ctx, r, from, to)
 		if err != nil {
 			return nil, fmt.Errorf("rule %s: %w", r.Name, err)
 		}
@@ -109,19 +107,15 @@ func (d *Detector) Detect(ctx context.Context, from, to time.Time) ([]Finding, e
 	return out, nil
 }
 
-// spans are how many days, and of how many halls (0 = all), a rule asks for at
-// once, so that no answer reaches the bound of rows: 912 halls × 14 days, 2,480
-// doctors × 5 days, 100 halls × 4 days × 50 diseases.
-var spans = map[string]struct{ days, halls int }{"": {14, 0}, "doctor": {5, 0}, "disease": {4, 100}, "syndrome": {4, 100}}
+// spans are how many days a rule asks for at once, and how many rows may come:
+// 912 halls × 14 days, 2,480 doctors × 5 days, 912 halls × 7 days × 60 diseases.
+var spans = map[string]struct{ days, rows int }{"": {14, measures.MaxGroups}, "doctor": {5, measures.MaxGroups}, "disease": {7, 400_000}, "syndrome": {7, 400_000}}
 
 // read gets the days a rule needs.
-func (d *Detector) read(ctx context.Context, r *Rule, halls map[string]Hall, from, to time.Time) (series, error) {
-	dims, span, groups := []string{"org", "day"}, spans[r.By], [][]string{nil}
+func (d *Detector) read(ctx context.Context, r *Rule, from, to time.Time) (series, error) {
+	dims, span := []string{"org", "day"}, spans[r.By]
 	if r.By != "" {
 		dims = append(dims, r.By)
-	}
-	if span.halls > 0 {
-		groups = slices.Collect(slices.Chunk(slices.Sorted(maps.Keys(halls)), span.halls))
 	}
 	out := series{}
 	for begin := from.AddDate(0, 0, 1-r.span()); !begin.After(to); begin = begin.AddDate(0, 0, span.days) {
@@ -129,17 +123,12 @@ func (d *Detector) read(ctx context.Context, r *Rule, halls map[string]Hall, fro
 		if last := to.AddDate(0, 0, 1); end.After(last) {
 			end = last
 		}
-		for _, orgs := range groups {
-			rows, err := d.Catalogue.Table(ctx, d.SQL, measures.Scope{From: begin, To: end, Orgs: orgs}, dims, r.measure)
-			if err == nil && len(rows) >= measures.MaxGroups {
-				err = fault.New(fault.TooCostly, "%s 起 %d 天的数据超过 %d 组", begin.Format(time.DateOnly), span.days, measures.MaxGroups)
-			}
-			if err == nil {
-				err = out.add(rows)
-			}
-			if err != nil {
-				return nil, err
-			}
+		rows, err := d.Catalogue.Table(ctx, d.SQL, measures.Scope{From: begin, To: end, Rows: span.rows}, dims, r.measure)
+		if err == nil {
+			err = out.add(rows)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	return out, nil

@@ -1,6 +1,7 @@
 package measures
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -22,8 +23,9 @@ const (
 	Cube        // the marts of days of halls; Fact where an indicator cannot be merged
 )
 
-// MaxGroups bounds the rows of a breakdown: what comes after them is left out.
-const MaxGroups = 20_000
+// MaxGroups bounds the rows of a breakdown where its scope says nothing else;
+// one with more is refused.
+const MaxGroups = 100_000
 
 // Evaluate computes several indicators for one scope, in one query a fact.
 // Scores are parallel to list.
@@ -47,7 +49,8 @@ type Row struct {
 
 // Table computes indicators for each combination of the dimensions' values,
 // ordered by them; without dimensions there is one row. A combination that one
-// fact lacks has empty scores for that fact's indicators.
+// fact lacks has empty scores for that fact's indicators. fault.TooCostly where
+// there are more than scope.Rows.
 func (c *Catalogue) Table(ctx context.Context, q Querier, scope Scope, dims []string, list ...*Measure) ([]Row, error) {
 	source, err := c.source(ctx, q, scope, dims)
 	if err != nil {
@@ -58,6 +61,9 @@ func (c *Catalogue) Table(ctx context.Context, q Querier, scope Scope, dims []st
 		if err := c.part(ctx, q, scope, dims, list, part, out); err != nil {
 			return nil, err
 		}
+	}
+	if most := cmp.Or(scope.Rows, MaxGroups); len(out) > most {
+		return nil, fault.New(fault.TooCostly, "结果超过 %d 行，请缩小时间或地区，或减少分组", most)
 	}
 	rows := make([]Row, 0, len(out))
 	for _, r := range out {
@@ -101,7 +107,7 @@ func (c *Catalogue) parts(source Source, dims []string, list []*Measure) (out []
 
 // part runs one query and adds its rows to out.
 func (c *Catalogue) part(ctx context.Context, q Querier, scope Scope, dims []string, list []*Measure, p part, out map[string]*Row) error {
-	sql, err := c.query(dims, list, p)
+	sql, err := c.query(dims, list, p, cmp.Or(scope.Rows, MaxGroups))
 	if err != nil {
 		return err
 	}
@@ -133,7 +139,7 @@ func (c *Catalogue) part(ctx context.Context, q Querier, scope Scope, dims []str
 }
 
 // query writes the SELECT of a part.
-func (c *Catalogue) query(dims []string, list []*Measure, p part) (string, error) {
+func (c *Catalogue) query(dims []string, list []*Measure, p part, most int) (string, error) {
 	keys, wide, halls := make([]string, 0, len(dims)), false, false
 	for _, name := range dims {
 		d, ok := dimensions[name]
@@ -163,7 +169,7 @@ func (c *Catalogue) query(dims []string, list []*Measure, p part) (string, error
 			groups[i] = fmt.Sprintf("k%d", i)
 		}
 		by := strings.Join(groups, ", ")
-		sql += "\nGROUP BY " + by + " ORDER BY " + by + fmt.Sprintf(" LIMIT %d", MaxGroups)
+		sql += "\nGROUP BY " + by + " ORDER BY " + by + fmt.Sprintf(" LIMIT %d", most+1)
 	}
 	return sql, nil
 }

@@ -136,6 +136,7 @@ type Scope struct {
 	From, To time.Time
 	Orgs     []string
 	Source   Source // Auto unless a caller knows better
+	Rows     int    // most rows of a breakdown; 0 = [MaxGroups]
 }
 
 // Shanghai is the zone in which indicators count days (UTC+8, no summer time).

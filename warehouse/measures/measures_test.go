@@ -1,6 +1,8 @@
 package measures
 
 import (
+	"context"
+	"strconv"
 	"testing"
 	"time"
 
@@ -63,5 +65,44 @@ func TestDay(t *testing.T) {
 	}
 	if _, _, err := Day("22.11.2026"); !fault.Is(err, fault.Invalid) {
 		t.Errorf("bad day: %v", err)
+	}
+}
+
+// days answers every query with a visit on each of a number of days.
+type days int
+
+func (n days) Query(_ context.Context, _ string, _ map[string]string, fn func(func(...any) error) error) error {
+	for i := range int(n) {
+		err := fn(func(dest ...any) error {
+			*dest[0].(*string), *dest[1].(*float64) = strconv.Itoa(i), 1
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestTooManyGroups: a breakdown is whole or refused, never cut short.
+func TestTooManyGroups(t *testing.T) {
+	k, err := rational.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := c.Get("outpatient-visits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scope := Scope{Source: Live, Rows: 3}
+	if rows, err := c.Table(context.Background(), days(3), scope, []string{"day"}, m); err != nil || len(rows) != 3 {
+		t.Errorf("%d rows, %v", len(rows), err)
+	}
+	if _, err := c.Table(context.Background(), days(4), scope, []string{"day"}, m); !fault.Is(err, fault.TooCostly) {
+		t.Errorf("four of three rows: %v", err)
 	}
 }
