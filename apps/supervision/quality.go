@@ -71,6 +71,7 @@ func (a *App) qualityPage(g *gin.Context) {
 		*scope
 		Limits         quality.Limits
 		Lines          []qualityLine
+		All            int
 		Silent, Flawed int
 		Refused        []refusal
 		RefusedTotal   int
@@ -127,6 +128,8 @@ func (a *App) qualityPage(g *gin.Context) {
 	if a.export(g, s, "数据质量", x, taskSheet("整改", page.Tasks)) {
 		return
 	}
+	page.All = len(page.Lines)
+	page.Lines = page.Lines[:min(page.All, maxListed)]
 	a.render(g, "quality", page)
 }
 

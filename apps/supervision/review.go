@@ -401,7 +401,7 @@ func (a *App) prescription(ctx context.Context, d review.Drawn) (*prescription, 
 		return nil, err
 	}
 	err = a.SQL.Query(ctx, `SELECT ifNull(e.org_name, ifNull(e.org_code, '')), ifNull(e.doctor_name, ''), ifNull(p.gender, ''), if(p.birth_date IS NULL, '', toString(age('year', assumeNotNull(p.birth_date), toDate32(ifNull(e.start, now())))))
-FROM qihuang.encounter AS e FINAL LEFT JOIN (SELECT id, gender, birth_date FROM qihuang.patient FINAL) AS p ON p.id = e.patient_id WHERE e.id = {visit:String}`, params,
+FROM qihuang.encounter AS e FINAL LEFT JOIN (SELECT id, gender, birth_date FROM qihuang.patient FINAL WHERE id IN (SELECT patient_id FROM qihuang.encounter FINAL WHERE id = {visit:String})) AS p ON p.id = e.patient_id WHERE e.id = {visit:String}`, params,
 		func(scan func(...any) error) error { return scan(&p.Hall, &p.Doctor, &p.Gender, &p.Age) })
 	p.Gender = valueTitles["gender"][p.Gender]
 	return p, err

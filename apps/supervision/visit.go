@@ -62,7 +62,7 @@ func (a *App) visit(ctx context.Context, id string) (*visit, error) {
 	found := false
 	err := a.SQL.Query(ctx, `SELECT ifNull(e.org_code, ''), ifNull(e.visit_no, ''), ifNull(e.org_name, ifNull(e.org_code, '')), ifNull(e.doctor_name, ''), e.status, ifNull(e.visit_type, ''), ifNull(e.insurance, ''),
   ifNull(p.gender, ''), if(p.birth_date IS NULL, '', toString(age('year', assumeNotNull(p.birth_date), toDate32(ifNull(e.start, now()))))), ifNull(e.start, toDateTime64(0, 3)), ifNull(e.end, toDateTime64(0, 3))
-FROM qihuang.encounter AS e FINAL LEFT JOIN (SELECT id, gender, birth_date FROM qihuang.patient FINAL) AS p ON p.id = e.patient_id WHERE e.id = {id:String}`, params, func(scan func(...any) error) error {
+FROM qihuang.encounter AS e FINAL LEFT JOIN (SELECT id, gender, birth_date FROM qihuang.patient FINAL WHERE id IN (SELECT patient_id FROM qihuang.encounter FINAL WHERE id = {id:String})) AS p ON p.id = e.patient_id WHERE e.id = {id:String}`, params, func(scan func(...any) error) error {
 		found = true
 		return scan(&v.org, &v.No, &v.Hall, &v.Doctor, &v.Status, &v.Type, &v.Payment, &v.Gender, &v.Age, &start, &end)
 	})
@@ -127,7 +127,8 @@ func (a *App) events(ctx context.Context, v *visit, q struct{ what, typ, sql str
 func (a *App) prescriptions(ctx context.Context, v *visit, params map[string]string) error {
 	return a.SQL.Query(ctx, `SELECT any(p.authored), any(ifNull(p.category, '')), any(ifNull(p.no, '')), any(ifNull(p.formula, '')), any(toString(ifNull(p.doses, 0))),
   groupArray(ifNull(i.name, '')), groupArray(toString(ifNull(i.dose, 0))), groupArray(ifNull(i.unit, '')), groupArray(ifNull(i.note, ''))
-FROM qihuang.prescription_request AS p FINAL LEFT JOIN (SELECT * FROM qihuang.prescription_item FINAL ORDER BY line) AS i ON i.prescription_id = p.id
+FROM qihuang.prescription_request AS p FINAL LEFT JOIN (SELECT prescription_id, name, dose, unit, note FROM qihuang.prescription_item FINAL
+  WHERE prescription_id IN (SELECT id FROM qihuang.prescription_request FINAL WHERE encounter_id = {id:String}) ORDER BY line) AS i ON i.prescription_id = p.id
 WHERE p.encounter_id = {id:String} GROUP BY p.id ORDER BY p.id LIMIT 50`, params, func(scan func(...any) error) error {
 		var at *time.Time
 		var category, no, formula, doses string

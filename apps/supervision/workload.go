@@ -12,6 +12,10 @@ import (
 	"github.com/qihuang-health/qihuang/web"
 )
 
+// maxListed bounds the rows of doctors or halls that a page shows; exports hold
+// all.
+const maxListed = 300
+
 // loadIndicators are what a doctor's workload is told by.
 var loadIndicators = []string{"outpatient-visits", "patients-seen", "visits-per-doctor-day", "prescriptions", "herbs-per-prescription", "cost-per-visit", "overdose-prescription-rate"}
 
@@ -87,8 +91,9 @@ func (a *App) workloadPage(g *gin.Context) {
 		*scope
 		Head    []string
 		Doctors []doctorLoad
+		All     int
 		Week    chart
-	}{a.page(g, "医生工作量", "/supervision/workload"), s, loadSheet(nil).Head[2:], list, week})
+	}{a.page(g, "医生工作量", "/supervision/workload"), s, loadSheet(nil).Head[2:], list[:min(len(list), maxListed)], len(list), week})
 }
 
 // spectra are what a scope treats, and with what.

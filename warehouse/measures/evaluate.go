@@ -180,7 +180,7 @@ func (c *Catalogue) from(p part, wide bool) string {
 		return c.facts[p.fact].sql(live, wide, false)
 	}
 	return "WITH " + p.fact + " AS (SELECT * FROM " + martRows(p.fact, p.source) +
-		" WHERE day >= toDate({from_day:String}) AND day < toDate({to_day:String}) AND (empty({orgs:Array(String)}) OR org_code IN {orgs:Array(String)}))"
+		" WHERE " + within + ")"
 }
 
 // source decides where the numbers of a scope come from.
@@ -191,18 +191,20 @@ func (c *Catalogue) source(ctx context.Context, q Querier, scope Scope, dims []s
 	case !midnight(scope.From) || !midnight(scope.To):
 		return Live, nil // marts know whole days
 	}
-	n := uint64(0)
-	err := q.Query(ctx, "SELECT toUInt64(countMerge(visits)) FROM "+martRows("visit", Cube)+
-		" WHERE day >= toDate({from_day:String}) AND day < toDate({to_day:String}) AND (empty({orgs:Array(String)}) OR org_code IN {orgs:Array(String)})",
-		scope.Params(), func(scan func(...any) error) error { return scan(&n) })
+	n, all := uint64(0), uint64(0)
+	err := q.Query(ctx, "SELECT toUInt64(countMergeIf(visits, "+within+")), toUInt64(countMerge(visits)) FROM "+martRows("visit", Cube),
+		scope.Params(), func(scan func(...any) error) error { return scan(&n, &all) })
 	if err != nil {
 		return Live, nil // no marts yet; an engine that is away will say so again
 	}
-	if n <= uint64(c.limit) {
+	if n <= c.limits.scope && all <= c.limits.all {
 		return Live, nil
 	}
 	return Cube, nil
 }
+
+// within keeps the rows of marts to a scope.
+const within = "day >= toDate({from_day:String}) AND day < toDate({to_day:String}) AND (empty({orgs:Array(String)}) OR org_code IN {orgs:Array(String)})"
 
 func midnight(t time.Time) bool {
 	h, m, s := t.In(Shanghai()).Clock()

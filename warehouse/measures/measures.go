@@ -57,21 +57,24 @@ type Score struct {
 
 // Catalogue is the set of indicators, read-only and safe for concurrent use.
 type Catalogue struct {
-	list  []*Measure
-	named map[string]*Measure
-	facts map[string]*fact
-	cubes map[string]*cube
-	limit int // visits up to which a scope is computed live
+	list   []*Measure
+	named  map[string]*Measure
+	facts  map[string]*fact
+	cubes  map[string]*cube
+	limits limits
 }
 
-// liveLimit is how many visits of a scope are computed anew from the tables;
-// larger scopes are read from the marts.
-const liveLimit = 200_000
+// limits are the visits up to which a scope is computed anew from the tables:
+// of the scope, and of all, for the tables are read whole. Larger scopes are
+// read from the marts.
+type limits struct{ scope, all uint64 }
+
+var liveLimits = limits{200_000, 2_000_000}
 
 // Load reads the Measures of the guide and the rules of rational use that some
 // of them count.
 func Load(k *rational.Knowledge) (*Catalogue, error) {
-	c := &Catalogue{named: map[string]*Measure{}, facts: map[string]*fact{"visit": visitFact(), "prescription": prescriptionFact(k)}, cubes: map[string]*cube{}, limit: liveLimit}
+	c := &Catalogue{named: map[string]*Measure{}, facts: map[string]*fact{"visit": visitFact(), "prescription": prescriptionFact(k)}, cubes: map[string]*cube{}, limits: liveLimits}
 	for file, b := range conformance.Measures() {
 		tree, err := fhir.Parse(b)
 		if err != nil {

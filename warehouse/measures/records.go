@@ -40,10 +40,17 @@ func (c *Catalogue) Records(ctx context.Context, q Querier, scope Scope, m *Meas
 	if m.Fact == "prescription" {
 		encounter = "encounter_id"
 	}
-	sql := c.facts[m.Fact].sql(live, wide, false) + fmt.Sprintf("\nSELECT id, %s, org_code, ifNull(doctor_id, ''), toString(day) FROM %s WHERE %s ORDER BY day DESC, id LIMIT %d",
+	source, err := c.source(ctx, q, scope, nil)
+	if err != nil {
+		return nil, err
+	}
+	if source == Cube {
+		source = Fact
+	}
+	sql := c.from(part{source: source, fact: m.Fact}, wide) + fmt.Sprintf("\nSELECT id, %s, org_code, ifNull(doctor_id, ''), toString(day) FROM %s WHERE %s ORDER BY day DESC, id LIMIT %d",
 		encounter, m.Fact, where, max(1, min(limit, 10_000)))
 	list := []Record{}
-	err := q.Query(ctx, sql, params, func(scan func(...any) error) error {
+	err = q.Query(ctx, sql, params, func(scan func(...any) error) error {
 		var r Record
 		err := scan(&r.ID, &r.Encounter, &r.Org, &r.Doctor, &r.Day)
 		list = append(list, r)
