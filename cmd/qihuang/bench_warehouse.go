@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -236,7 +237,50 @@ func (b *bench) provinceYear(visits int) error {
 		return err
 	}
 	b.print(figure{"bytes-per-prescription-item", bytesPerItem, "B", "≤ 150", ""})
-	return b.panels(db, measures.Scope{From: cfg.Start, To: cfg.Start.AddDate(0, 0, cfg.Days)})
+	year := measures.Scope{From: cfg.Start, To: cfg.Start.AddDate(0, 0, cfg.Days)}
+	if err := b.panels(db, year); err != nil {
+		return err
+	}
+	return b.pages(db, year)
+}
+
+// pages times what a browser asks of supervision, for the province, a city and a
+// hall, over the last 30 days; the first look at each page does not count.
+func (b *bench) pages(db *database, year measures.Scope) error {
+	var city, org, encounter string
+	err := db.Query(b.ctx, "SELECT any(h.city), any(e.org_code), any(e.id) FROM (SELECT id, org_code FROM qihuang.encounter WHERE status = 'finished' LIMIT 1) AS e LEFT JOIN (SELECT assumeNotNull(code) AS code, assumeNotNull(city) AS city FROM qihuang.hall FINAL WHERE code IS NOT NULL) AS h ON h.code = e.org_code", nil,
+		func(scan func(...any) error) error { return scan(&city, &org, &encounter) })
+	if err != nil {
+		return err
+	}
+	days := "from=" + year.To.AddDate(0, 0, -30).Format(time.DateOnly) + "&to=" + year.To.AddDate(0, 0, -1).Format(time.DateOnly)
+	paths := []string{"/supervision/visit/" + encounter, "/supervision/hall?" + days + "&org=" + org}
+	for _, place := range []string{"", "&city=" + url.QueryEscape(city), "&org=" + org} {
+		for _, page := range []string{"?", "/indicator/overdose-prescription-rate?", "/records?measure=overdose-prescription-rate&", "/map?", "/halls?", "/workload?", "/spectrum?", "/quality?"} {
+			paths = append(paths, "/supervision"+page+days+place)
+		}
+	}
+	var took []time.Duration
+	slowest, longest := "", time.Duration(0)
+	for round := range 3 {
+		for _, path := range paths {
+			begin := time.Now()
+			code, body, err := b.do("GET", path, "", nil)
+			if err := want(http.StatusOK, code, body, err); err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			if d := time.Since(begin); round > 0 {
+				took = append(took, d)
+				if d > longest {
+					slowest, longest = path, d
+				}
+			}
+		}
+	}
+	slices.Sort(took)
+	slowest, _, _ = strings.Cut(strings.TrimPrefix(slowest, "/supervision/"), "?")
+	b.print(figure{"supervision-page-p95", at(took, 95) / 1000, "s", "≤ 2", fmt.Sprintf("%d 次打开监管页面：全省、一市、一馆，近 30 天；最慢 %.1f 秒（%s）", len(took), longest.Seconds(), slowest)})
+	return nil
 }
 
 // panels times each indicator of the whole province and year, and breakdowns.

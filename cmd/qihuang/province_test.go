@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -134,6 +135,22 @@ func (h *program) sources(k *rational.Knowledge, p *province, want map[string]ra
 			if got[key] != n {
 				t.Errorf("%s: %s has %g visits, recomputed %g", name, key, got[key], n)
 			}
+		}
+	}
+	for _, name := range []string{"outpatient-visits", "overdose-prescription-rate", "syndrome-recorded-rate"} {
+		m, err := c.Get(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lists [2][]measures.Record
+		for i, source := range []measures.Source{measures.Live, measures.Cube} {
+			scope := measures.Scope{From: from, To: from.AddDate(0, 1, 0), Source: source}
+			if lists[i], err = c.Records(ctx, db, scope, m, 5000); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(lists[0]) == 0 || !slices.Equal(lists[0], lists[1]) {
+			t.Errorf("%s: %d records live, %d from marts, or others", name, len(lists[0]), len(lists[1]))
 		}
 	}
 }
