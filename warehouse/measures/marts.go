@@ -225,7 +225,8 @@ func (m *Marts) touched(ctx context.Context, after uint64) ([]Month, error) {
 
 // Run keeps the marts up with what is written until ctx ends. high tells the
 // newest change sequence in the tables. A round waits four times as long as the
-// last one took, so that the marts never take more than a fifth of the engine.
+// last one took, so that the marts take a fifth of the engine at most; or less,
+// where what was written would else be older than [freshness].
 func (m *Marts) Run(ctx context.Context, high func() uint64) error {
 	prepared := false
 	var seen uint64
@@ -255,8 +256,17 @@ func (m *Marts) Run(ctx context.Context, high func() uint64) error {
 				seen = now
 			}
 		}
-		wait = max(m.pause, 4*m.clock.Now().Sub(begun))
+		wait = m.rest(m.clock.Now().Sub(begun))
 	}
+}
+
+// freshness is how old the marts may be: what happens is in the numbers of
+// supervision within five minutes, waiting for a round and the round together.
+const freshness = 5 * time.Minute
+
+// rest is how long to wait after a round.
+func (m *Marts) rest(took time.Duration) time.Duration {
+	return max(m.pause, min(4*took, freshness-took))
 }
 
 func (m *Marts) told(ctx context.Context, act string, err error) {

@@ -106,3 +106,12 @@ func TestTooManyGroups(t *testing.T) {
 		t.Errorf("four of three rows: %v", err)
 	}
 }
+
+func TestRest(t *testing.T) {
+	m := &Marts{pause: 15 * time.Second}
+	for took, want := range map[time.Duration]time.Duration{time.Second: 15 * time.Second, 20 * time.Second: 80 * time.Second, 90 * time.Second: 210 * time.Second, 400 * time.Second: 15 * time.Second} {
+		if got := m.rest(took); got != want {
+			t.Errorf("after %v: %v, want %v", took, got, want)
+		}
+	}
+}
