@@ -61,7 +61,7 @@ func age(d time.Duration) string {
 // first. Those with work to do are listed whatever the period; others by the
 // day they were opened.
 func (a *App) tasks(ctx context.Context, s *scope, kind, state, level, rule string) ([]taskLine, error) {
-	list, err := a.Desk.Tasks(ctx, alerts.Filter{Kind: kind, Rule: rule, Open: state == "open" || state == "late"})
+	list, err := a.Desk.Tasks(ctx, alerts.Filter{Kind: kind, Rule: rule, Orgs: s.orgs, Open: state == "open" || state == "late"})
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +110,7 @@ func (a *App) alertsPage(g *gin.Context) {
 		web.Page
 		*scope
 		Tasks                 []taskLine
+		All                   int
 		States, Levels, Rules []choice
 		Serious, Late         int
 	}{Page: a.page(g, "预警", "/supervision/alerts"), scope: s}
@@ -142,6 +143,8 @@ func (a *App) alertsPage(g *gin.Context) {
 	if a.export(g, s, "预警", taskSheet("预警", page.Tasks)) {
 		return
 	}
+	page.All = len(page.Tasks)
+	page.Tasks = page.Tasks[:min(page.All, maxListed)]
 	a.render(g, "alerts", page)
 }
 

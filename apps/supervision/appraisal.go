@@ -107,7 +107,7 @@ func (a *App) scorecards(ctx context.Context, s *scope) ([]scorecard, error) {
 	for _, r := range rows {
 		scores[r.Keys[0]] = r.Scores
 	}
-	appeals, err := a.Desk.Tasks(ctx, alerts.Filter{Kind: alerts.KindAppeal})
+	appeals, err := a.Desk.Tasks(ctx, alerts.Filter{Kind: alerts.KindAppeal, Orgs: s.orgs})
 	if err != nil {
 		return nil, err
 	}

@@ -152,7 +152,7 @@ func (a *App) qualityLines(g *gin.Context, s *scope, limits quality.Limits) ([]q
 			halls = append(halls, quality.Hall{Org: h.Code, Name: h.Name})
 		}
 	}
-	open, err := a.Desk.Tasks(ctx, alerts.Filter{Kind: alerts.KindQuality, Open: true})
+	open, err := a.Desk.Tasks(ctx, alerts.Filter{Kind: alerts.KindQuality, Orgs: s.orgs, Open: true})
 	if err != nil {
 		return nil, err
 	}

@@ -28,16 +28,17 @@ func (a *App) reportsPage(g *gin.Context) {
 		a.fail(g, err)
 		return
 	}
-	list, err := a.Reports.Reports(g.Request.Context())
+	list, err := a.Reports.Reports(g.Request.Context(), report.Filter{State: report.State(g.Query("state")), Places: s.reported()})
 	if err != nil {
 		a.fail(g, err)
 		return
 	}
-	replaced := replacements(list)
-	var rows []reportLine
-	for _, r := range list {
-		if s.covers(r.Place) && (g.Query("state") == "" || string(r.State) == g.Query("state")) {
-			rows = append(rows, reportLine{r, replaced[r.ID]})
+	rows := make([]reportLine, len(list))
+	for i, r := range list {
+		rows[i].Report = r
+		if rows[i].ReplacedBy, err = a.Reports.Replacement(g.Request.Context(), r); err != nil {
+			a.fail(g, err)
+			return
 		}
 	}
 	now := a.Now().In(shanghai)
@@ -46,9 +47,10 @@ func (a *App) reportsPage(g *gin.Context) {
 		web.Page
 		*scope
 		Reports []reportLine
+		Most    bool // there may be more
 		States  []choice
 		Periods []string
-	}{a.page(g, "报告", "/supervision/reports"), s, rows, states,
+	}{a.page(g, "报告", "/supervision/reports"), s, rows, len(rows) >= report.MaxListed, states,
 		[]string{now.Format("2006-01"), month.Format("2006-01"), fmt.Sprintf("%d-Q%d", now.Year(), (int(now.Month())+2)/3), strconv.Itoa(now.Year()), strconv.Itoa(now.Year() - 1)}})
 }
 
@@ -58,23 +60,23 @@ type reportLine struct {
 	ReplacedBy string // id
 }
 
-// replacements maps a report to the approved version that corrects it.
-func replacements(list []*report.Report) map[string]string {
-	out := map[string]string{}
-	for _, r := range list {
-		if r.Replaces != "" && r.Locked() {
-			out[r.Replaces] = r.ID
+// reported are the places within the page's that have reports, nil for all.
+func (s *scope) reported() (list []report.Place) {
+	if s.orgs == nil {
+		return nil
+	}
+	if s.Org == "" {
+		list = append(list, report.Place{City: s.City, Area: s.Area})
+		if s.Area == "" {
+			for _, area := range s.places.areas(s.City) {
+				list = append(list, report.Place{City: s.City, Area: area})
+			}
 		}
 	}
-	return out
-}
-
-// covers reports whether a report's place is within the page's.
-func (s *scope) covers(p report.Place) bool {
-	if p.Org != "" {
-		return s.has(p.Org)
+	for _, org := range s.orgs {
+		list = append(list, report.Place{Org: org})
 	}
-	return s.Org == "" && (s.City == "" || s.City == p.City) && (s.Area == "" || s.Area == p.Area)
+	return list
 }
 
 // createReport makes a draft of the place and period of the form.
@@ -155,7 +157,7 @@ func (a *App) reportPage(g *gin.Context) {
 	if a.export(g, s, r.Title, x, way) {
 		return
 	}
-	list, err := a.Reports.Reports(ctx)
+	replaced, err := a.Reports.Replacement(ctx, r)
 	if err != nil {
 		a.fail(g, err)
 		return
@@ -167,7 +169,7 @@ func (a *App) reportPage(g *gin.Context) {
 		Next       string
 		Approves   bool // who asks may take the next step
 		ReplacedBy string
-	}{a.page(g, r.Title, "/supervision/reports"), r, lines, r.Next().Title(), user(g).ranks(r.Approver()), replacements(list)[r.ID]})
+	}{a.page(g, r.Title, "/supervision/reports"), r, lines, r.Next().Title(), user(g).ranks(r.Approver()), replaced})
 }
 
 // report reads the report of the path, if it is of the jurisdiction of who asks.

@@ -65,6 +65,9 @@ func (a *App) scope(g *gin.Context, keep ...string) (*scope, error) {
 	if s.places, err = a.directory(g.Request.Context()); err != nil {
 		return nil, err
 	}
+	if in := s.places.within("", s.Area, ""); s.City == "" && s.Area != "" && len(in) > 0 {
+		s.City = in[0].City
+	}
 	may, err := a.oversees(g)
 	if err != nil {
 		return nil, err

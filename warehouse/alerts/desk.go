@@ -37,7 +37,7 @@ type Desk struct {
 const (
 	actor       = "supervision"
 	maxEvidence = 50
-	maxTasks    = 1000
+	maxTasks    = 10_000
 )
 
 // Run holds the rules against a day and opens a task for what fires, unless
@@ -123,7 +123,8 @@ func (d *Desk) known(ctx context.Context, f Finding) (bool, error) {
 // Filter selects tasks; empty fields select all.
 type Filter struct {
 	Kind, Org, Owner, Rule string
-	Open                   bool // only those with work to do
+	Orgs                   []string // about one of these; nil = all
+	Open                   bool     // only those with work to do
 	Limit                  int
 }
 
@@ -136,6 +137,16 @@ func (d *Desk) Tasks(ctx context.Context, f Filter) ([]*Task, error) {
 	if f.Rule != "" {
 		q += "&identifier=" + url.QueryEscape(ruleSystem+"|"+f.Rule)
 	}
+	if f.Org != "" {
+		f.Orgs = []string{f.Org}
+	}
+	if f.Orgs != nil {
+		about := make([]string, len(f.Orgs))
+		for i, org := range f.Orgs {
+			about[i] = orgSystem + "|" + search.Escape(org)
+		}
+		q += "&subject:identifier=" + url.QueryEscape(strings.Join(about, ","))
+	}
 	if f.Open {
 		q += "&status=requested,accepted,in-progress"
 	}
@@ -147,7 +158,7 @@ func (d *Desk) Tasks(ctx context.Context, f Filter) ([]*Task, error) {
 		return nil, err
 	}
 	list = slices.DeleteFunc(list, func(t *Task) bool {
-		return f.Org != "" && t.Org != f.Org || f.Owner != "" && t.Owner != f.Owner
+		return f.Owner != "" && t.Owner != f.Owner
 	})
 	return list[:min(len(list), f.Limit)], nil
 }

@@ -153,6 +153,14 @@ func (m measureReport) score() (s measures.Score, unit string, err error) {
 	return s, unit, err
 }
 
+// identifier names the place.
+func (p Place) identifier() wire.Identifier {
+	if p.Org != "" {
+		return wire.Identifier{System: orgSystem, Value: p.Org}
+	}
+	return wire.Identifier{System: placeSystem, Value: p.City + "/" + p.Area}
+}
+
 // resource writes the report.
 func (r *Report) resource() ([]byte, error) {
 	w := composition{ResourceType: "Composition", ID: r.ID, Meta: meta{[]wire.Coding{{System: stateSystem, Code: string(r.State), Display: r.State.Title()}}}, Identifier: wire.Identifier{System: reportSystem, Value: r.ID}, Status: "preliminary",
@@ -164,10 +172,8 @@ func (r *Report) resource() ([]byte, error) {
 	if r.Seal != "" {
 		w.Meta.Tag = append(w.Meta.Tag, wire.Coding{System: sealSystem, Code: r.Seal})
 	}
-	w.Subject = wire.Called(placeSystem, r.Place.City+"/"+r.Place.Area, r.Place.Name)
-	if r.Place.Org != "" {
-		w.Subject = wire.Called(orgSystem, r.Place.Org, r.Place.Name)
-	}
+	id := r.Place.identifier()
+	w.Subject = wire.Called(id.System, id.Value, r.Place.Name)
 	if r.Replaces != "" {
 		w.RelatesTo = []relation{{"replaces", wire.Reference{Reference: "Composition/" + r.Replaces, Display: r.Reason}}}
 	}

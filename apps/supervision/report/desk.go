@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/qihuang-health/qihuang/apps/supervision/cabinet"
+	"github.com/qihuang-health/qihuang/fhir/search"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/warehouse/measures"
 )
@@ -25,7 +26,8 @@ type Desk struct {
 	Evaluate  Evaluator
 }
 
-const maxReports = 1000
+// MaxListed bounds a list of reports.
+const MaxListed = 300
 
 // idOf names a version of the report of a period and place.
 func idOf(period string, p Place, number int) string {
@@ -160,9 +162,32 @@ func (d *Desk) Report(ctx context.Context, id string) (*Report, error) {
 	return read(p.Body, p.Version)
 }
 
-// Reports lists all reports, the newest period first.
-func (d *Desk) Reports(ctx context.Context) ([]*Report, error) {
-	list, err := d.Cabinet.List(ctx, "Composition", "type="+url.QueryEscape(kindSystem+"|"), maxReports)
+// Filter selects reports; empty fields select all.
+type Filter struct {
+	State  State
+	Places []Place // about one of them
+}
+
+// query is the FHIR search of a filter.
+func (f Filter) query() string {
+	q := url.Values{"type": {kindSystem + "|"}, "_sort": {"-period"}}
+	if f.State != "" {
+		q.Set("_tag", stateSystem+"|"+string(f.State))
+	}
+	if len(f.Places) > 0 {
+		values := make([]string, len(f.Places))
+		for i, p := range f.Places {
+			id := p.identifier()
+			values[i] = id.System + "|" + search.Escape(id.Value)
+		}
+		q.Set("subject:identifier", strings.Join(values, ","))
+	}
+	return q.Encode()
+}
+
+// Reports lists reports, the newest period first, at most [MaxListed].
+func (d *Desk) Reports(ctx context.Context, f Filter) ([]*Report, error) {
+	list, err := d.Cabinet.List(ctx, "Composition", f.query(), MaxListed)
 	if err != nil {
 		return nil, err
 	}
@@ -184,6 +209,24 @@ func (d *Desk) Reports(ctx context.Context) ([]*Report, error) {
 		return strings.Compare(a.Title, b.Title)
 	})
 	return out, nil
+}
+
+// Replacement returns the id of the approved version that corrects a report, ""
+// where there is none.
+func (d *Desk) Replacement(ctx context.Context, r *Report) (id string, err error) {
+	for n := r.Number + 1; r.Locked(); n++ {
+		next, err := d.Report(ctx, idOf(r.Period, r.Place, n))
+		if fault.Is(err, fault.NotFound) {
+			break
+		}
+		if err != nil {
+			return "", err
+		}
+		if next.Locked() {
+			id = next.ID
+		}
+	}
+	return id, nil
 }
 
 func (d *Desk) put(ctx context.Context, r *Report) error {

@@ -136,8 +136,24 @@ func TestLock(t *testing.T) {
 			t.Errorf("%s: %+v, was submitted as %+v", f.Measure, f, draft.Figures[i])
 		}
 	}
-	if list, err := r.Reports(ctx); err != nil || len(list) != 2 {
-		t.Errorf("%d reports listed (%v)", len(list), err)
+	for name, c := range map[string]struct {
+		f    Filter
+		want int
+	}{"all": {Filter{}, 2}, "drafts": {Filter{State: Draft}, 1}, "of the place": {Filter{Places: []Place{{City: "别处"}, first.Place}}, 2}, "of another": {Filter{Places: []Place{{City: `a,b|c`}}}, 0}, "approved here": {Filter{State: Approved, Places: []Place{first.Place}}, 1}} {
+		if list, err := r.Reports(ctx, c.f); err != nil || len(list) != c.want {
+			t.Errorf("%s: %d reports listed (%v)", name, len(list), err)
+		}
+	}
+	if id, err := r.Replacement(ctx, again); err != nil || id != "" {
+		t.Errorf("a draft replaces: %q (%v)", id, err)
+	}
+	for _, action := range []string{"submit", "approve", "approve", "approve"} {
+		if n, err := r.Report(ctx, second.ID); err == nil && !n.Locked() {
+			r.act(second.ID, action)
+		}
+	}
+	if id, err := r.Replacement(ctx, again); err != nil || id != second.ID {
+		t.Errorf("replaced by %q (%v)", id, err)
 	}
 }
 
