@@ -31,7 +31,7 @@ type SupervisionConfig struct {
 	Thresholds []measures.Threshold  `yaml:"thresholds"` // of indicators, by level of the hall
 	Users      []supervision.User    `yaml:"users"`      // none = whoever reaches the port
 	Publish    []publish.Publication `yaml:"publish"`    // MeasureReports by schedule
-	Patience   time.Duration         `yaml:"patience"`   // a page waits for an ad-hoc table before it shows progress; 0 = the default
+	Patience   time.Duration         `yaml:"patience"`   // a page waits for an ad-hoc table before it shows progress
 }
 
 func (c SupervisionConfig) validate() error {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/qihuang-health/qihuang/adapters/region"
 	"github.com/qihuang-health/qihuang/apps/supervision"
+	"github.com/qihuang-health/qihuang/apps/supervision/publish"
 	"github.com/qihuang-health/qihuang/fhir/validate"
 	"github.com/qihuang-health/qihuang/internal/fault"
 	"github.com/qihuang-health/qihuang/internal/outbound"
@@ -126,7 +127,7 @@ func Default() Config {
 		Trace:        trace.Config{Ratio: 1},
 		Sources:      []SourceConfig{},
 		Housekeeping: HousekeepingConfig{Snapshot: "@hourly", Keep: 3, Optimize: "0 4 * * *"},
-		Supervision:  SupervisionConfig{Schedule: "30 6 * * *", Thresholds: []measures.Threshold{}, Users: []supervision.User{}}}
+		Supervision:  SupervisionConfig{Schedule: "30 6 * * *", Thresholds: []measures.Threshold{}, Publish: []publish.Publication{}, Patience: supervision.Default().Patience, Users: []supervision.User{}}}
 }
 
 // LoadConfig reads a YAML file over the defaults; unknown keys are errors.

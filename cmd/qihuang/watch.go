@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,7 +26,7 @@ func (h *hub) mountSupervisionPages(r gin.IRouter, door *supervision.Door) error
 	}
 	cfg := supervision.Default()
 	cfg.Version, cfg.Local = version, h.cfg.loopback()
-	cfg.Patience = cmp.Or(h.cfg.Supervision.Patience, cfg.Patience)
+	cfg.Patience = h.cfg.Supervision.Patience
 	criteria, err := review.LoadCriteria()
 	if err != nil {
 		return err
