@@ -95,6 +95,12 @@ func (l Layout) replace(database, fresh, name string, exists bool) []string {
 	return append(out, l.drop(database, fresh)...)
 }
 
+// index adds the index of a column and fills it for the rows there are.
+func (l Layout) index(database, name, column string) []string {
+	table := fmt.Sprintf("ALTER TABLE `%s`.`%s`%s ", database, l.stored(name), l.on())
+	return []string{table + "ADD INDEX IF NOT EXISTS " + index(column), table + "MATERIALIZE INDEX by_" + column}
+}
+
 // alter adds a column where it is missing.
 func (l Layout) alter(database, name, column, after string) []string {
 	out := []string{}

@@ -29,6 +29,8 @@ func TestLayouts(t *testing.T) {
 		list = append(list, view.create()...)
 		list = append(list, "-- additive")
 		list = append(list, l.alter("qihuang", "claim", view.columns[1].sql(), "AFTER `id`")...)
+		list = append(list, "-- indexed")
+		list = append(list, l.index("qihuang", "claim", "encounter_id")...)
 		list = append(list, "-- rebuilt")
 		list = append(list, l.replace("qihuang", freshPrefix+"claim", "claim", true)...)
 		list = append(list, "-- new")

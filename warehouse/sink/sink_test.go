@@ -442,3 +442,31 @@ func BenchmarkSink(b *testing.B) {
 	b.ReportMetric(float64(total)/took, "resources/s")
 	b.ReportMetric(float64(total*(len(herbs)+1))/took, "rows/s")
 }
+
+// TestIndices: tables of an older build get the index they lack, and a lookup
+// by an indexed column sees the newest version only.
+func TestIndices(t *testing.T) {
+	b := setUp(t)
+	const of = "SELECT count() FROM system.data_skipping_indices WHERE database = 'qihuang' AND table = 'condition' AND name = 'by_encounter_id'"
+	condition := func(visit string) string {
+		return `{"resourceType":"Condition","id":"c1","subject":{"reference":"Patient/p1"},"encounter":{"reference":"Encounter/` + visit + `"},"code":{"text":"感冒"}}`
+	}
+	_, stop := b.sink()
+	b.publish(b.change("Condition", "c1", 1, condition("e1")))
+	b.await("SELECT count() FROM qihuang.condition FINAL WHERE encounter_id = 'e1'", "1")
+	stop()
+	if err := b.conn.Exec(t.Context(), "ALTER TABLE qihuang.condition DROP INDEX by_encounter_id"); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.ask(of); n != "0" {
+		t.Fatalf("%s indices are left", n)
+	}
+	_, stop = b.sink()
+	defer stop()
+	b.await(of, "1")
+	b.publish(b.change("Condition", "c1", 2, condition("e2")))
+	b.await("SELECT count() FROM qihuang.condition FINAL WHERE encounter_id = 'e2'", "1")
+	if n := b.ask("SELECT count() FROM qihuang.condition FINAL WHERE encounter_id = 'e1'"); n != "0" {
+		t.Errorf("%s rows of the visit that the condition left", n)
+	}
+}

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -183,11 +184,60 @@ func (t *table) create() []string {
 		}
 		b.WriteString(c.sql())
 	}
-	if strings.TrimPrefix(t.name, freshPrefix) == requests {
-		b.WriteString(", INDEX by_id id TYPE bloom_filter GRANULARITY 1") // the rollup looks requests up by prescription
+	for _, c := range t.lookups() {
+		b.WriteString(", INDEX " + index(c))
 	}
 	b.WriteString(")")
 	return t.layout.create(t.database, t.name, b.String(), "_version, _deleted", "(_resource, _line)", "_resource")
+}
+
+// lookups are the columns by which single rows are looked for: those of a visit,
+// and of a prescription, which the rollup too looks up. The sort key knows the
+// resource only.
+func (t *table) lookups() (list []string) {
+	for _, c := range t.columns {
+		if c.name == "encounter_id" || c.name == "prescription_id" || c.name == "id" && strings.TrimPrefix(t.name, freshPrefix) == requests {
+			list = append(list, c.name)
+		}
+	}
+	return list
+}
+
+// index declares the index of a column: a Bloom filter for every granule, some
+// two bytes a row.
+func index(column string) string {
+	return "by_" + column + " `" + column + "` TYPE bloom_filter GRANULARITY 1"
+}
+
+// indexed adds the indices that tables of an older build lack, and has the
+// engine fill them in its own time.
+func (s *Sink) indexed(ctx context.Context, tables []*table) error {
+	rows, err := s.conn.Query(ctx, "SELECT table, name FROM system.data_skipping_indices WHERE database = ?", s.cfg.Database)
+	if err != nil {
+		return err
+	}
+	have := map[[2]string]bool{}
+	for rows.Next() {
+		var name [2]string
+		if err := rows.Scan(&name[0], &name[1]); err != nil {
+			return errors.Join(err, rows.Close())
+		}
+		have[name] = true
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	for _, t := range tables {
+		for _, c := range t.lookups() {
+			if have[[2]string{s.cfg.Layout.stored(t.name), "by_" + c}] {
+				continue
+			}
+			if err := s.exec(ctx, s.cfg.Layout.index(t.database, t.name, c)...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (t *table) insert() string {
@@ -234,6 +284,10 @@ func (s *Sink) prepare(ctx context.Context) error {
 		}
 	}
 	if err := s.exec(ctx, ddl...); err != nil {
+		return err
+	}
+	kept := slices.DeleteFunc(slices.Clone(s.shape.Load().tables), func(t *table) bool { return slices.Contains(changed, t.name) })
+	if err := s.indexed(ctx, kept); err != nil {
 		return err
 	}
 	if err := s.conn.QueryRow(ctx, "SELECT max(seq) FROM "+s.landing.path()).Scan(&s.high); err != nil {

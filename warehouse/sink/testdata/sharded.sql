@@ -11,6 +11,9 @@ CREATE TABLE IF NOT EXISTS `qihuang`.`claim` ON CLUSTER `province` AS `qihuang`.
 -- additive;
 ALTER TABLE `qihuang`.`claim_local` ON CLUSTER `province` ADD COLUMN IF NOT EXISTS `total` Nullable(Decimal(18, 6)) COMMENT '金额 \'x\'' AFTER `id`;
 ALTER TABLE `qihuang`.`claim` ON CLUSTER `province` ADD COLUMN IF NOT EXISTS `total` Nullable(Decimal(18, 6)) COMMENT '金额 \'x\'' AFTER `id`;
+-- indexed;
+ALTER TABLE `qihuang`.`claim_local` ON CLUSTER `province` ADD INDEX IF NOT EXISTS by_encounter_id `encounter_id` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE `qihuang`.`claim_local` ON CLUSTER `province` MATERIALIZE INDEX by_encounter_id;
 -- rebuilt;
 EXCHANGE TABLES `qihuang`.`claim_local` AND `qihuang`.`_new_claim_local` ON CLUSTER `province`;
 DROP TABLE IF EXISTS `qihuang`.`claim` ON CLUSTER `province`;

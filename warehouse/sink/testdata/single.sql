@@ -5,6 +5,9 @@ CREATE TABLE IF NOT EXISTS `qihuang`.`prescription` (`id` String COMMENT '处方
 CREATE TABLE IF NOT EXISTS `qihuang`.`claim` (`id` Nullable(String) COMMENT '资源 id', `total` Nullable(Decimal(18, 6)) COMMENT '金额 \'x\'', `_resource` String COMMENT '资源：类型/id', `_line` UInt32 COMMENT '资源内的行号', `_version` UInt64 COMMENT '资源版本', `_deleted` UInt8 COMMENT '1 = 该行已删除') ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY (_resource, _line) SETTINGS non_replicated_deduplication_window = 10000;
 -- additive;
 ALTER TABLE `qihuang`.`claim` ADD COLUMN IF NOT EXISTS `total` Nullable(Decimal(18, 6)) COMMENT '金额 \'x\'' AFTER `id`;
+-- indexed;
+ALTER TABLE `qihuang`.`claim` ADD INDEX IF NOT EXISTS by_encounter_id `encounter_id` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE `qihuang`.`claim` MATERIALIZE INDEX by_encounter_id;
 -- rebuilt;
 EXCHANGE TABLES `qihuang`.`claim` AND `qihuang`.`_new_claim`;
 DROP TABLE IF EXISTS `qihuang`.`_new_claim`;
