@@ -68,7 +68,7 @@ func (a *App) tasks(ctx context.Context, s *scope, kind, state, level, rule stri
 	var out []taskLine
 	for _, t := range list {
 		l := a.line(t)
-		wanted := (level == "" || t.Level == level) && s.has(t.Org)
+		wanted := level == "" || t.Level == level
 		switch state {
 		case "late":
 			wanted = wanted && l.Late
@@ -236,12 +236,16 @@ func sectionOf(kind string) string {
 // those above it judge.
 func actionsOf(u *User, t *alerts.Task) (out []choice) {
 	for _, name := range t.Actions() {
-		if !u.ranks(report.OfCounty) && !slices.Contains(ofHalls, name) {
-			continue
+		if u.acts(name) {
+			out = append(out, choice{Key: name, Name: alerts.ActionTitle(name)})
 		}
-		out = append(out, choice{Key: name, Name: alerts.ActionTitle(name)})
 	}
 	return out
+}
+
+// acts reports whether a step on tasks is the user's to take.
+func (u *User) acts(name string) bool {
+	return u.ranks(report.OfCounty) || slices.Contains(ofHalls, name)
 }
 
 // actOnTask is the form of the task page.
@@ -269,7 +273,7 @@ func (a *App) actOnTask(g *gin.Context) {
 			return
 		}
 	}
-	if u := user(g); !u.ranks(report.OfCounty) && slices.Contains(t.Actions(), action) && !slices.Contains(ofHalls, action) {
+	if slices.Contains(t.Actions(), action) && !user(g).acts(action) {
 		a.fail(g, fault.New(fault.Forbidden, "%s要由上级机构的用户办理", alerts.ActionTitle(action)))
 		return
 	}

@@ -101,7 +101,7 @@ func TestKinds(t *testing.T) {
 		{"impossible", "doctor-overload", series{{org: "a", part: "d1"}: steady(121, 0, 1, last), {org: "a", part: "d2"}: steady(120, 0, 1, last)}, "a"},
 	} {
 		var got []string
-		for _, f := range rules[c.rule].fire(c.s, nil, day) {
+		for _, f := range rules[c.rule].fire(c.s, c.s.halls(), nil, day) {
 			got = append(got, f.Org)
 			if f.Text == "" {
 				t.Errorf("%s: no words", c.what)

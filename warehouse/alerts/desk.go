@@ -122,10 +122,10 @@ func (d *Desk) known(ctx context.Context, f Finding) (bool, error) {
 
 // Filter selects tasks; empty fields select all.
 type Filter struct {
-	Kind, Org, Owner, Rule string
-	Orgs                   []string // about one of these; nil = all
-	Open                   bool     // only those with work to do
-	Limit                  int
+	Kind, Owner, Rule string
+	Orgs              []string // about one of these; nil = all
+	Open              bool     // only those with work to do
+	Limit             int
 }
 
 // Tasks lists tasks, the newest first.
@@ -136,9 +136,6 @@ func (d *Desk) Tasks(ctx context.Context, f Filter) ([]*Task, error) {
 	}
 	if f.Rule != "" {
 		q += "&identifier=" + url.QueryEscape(ruleSystem+"|"+f.Rule)
-	}
-	if f.Org != "" {
-		f.Orgs = []string{f.Org}
 	}
 	if f.Orgs != nil {
 		about := make([]string, len(f.Orgs))

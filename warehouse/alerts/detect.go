@@ -88,8 +88,12 @@ func (d *Detector) Detect(ctx context.Context, from, to time.Time) ([]Finding, e
 		if err != nil {
 			return nil, fmt.Errorf("rule %s: %w", r.Name, err)
 		}
+		var open series // only clusters ask for the days of whole halls
+		if r.Kind == Cluster {
+			open = s.halls()
+		}
 		for day := from; !day.After(to); day = day.AddDate(0, 0, 1) {
-			for _, f := range r.fire(s, halls, day) {
+			for _, f := range r.fire(s, open, halls, day) {
 				f.Rule, f.Name, f.Title, f.Level, f.Day, f.OrgName = r, r.Name, r.Title, r.Level, day, halls[f.Org].Name
 				if f.From.IsZero() {
 					f.From = day.AddDate(0, 0, 1-max(1, r.Window))
@@ -166,14 +170,13 @@ func (d *Detector) halls(ctx context.Context) (map[string]Hall, error) {
 	return out, err
 }
 
-// fire holds the rule against a day.
-func (r *Rule) fire(s series, halls map[string]Hall, day time.Time) []Finding {
+// fire holds the rule against a day; open are the days of each hall.
+func (r *Rule) fire(s, open series, halls map[string]Hall, day time.Time) []Finding {
 	last := dayNumber(day)
 	if r.Kind == Peer {
 		return r.peers(s, halls, last)
 	}
 	var out []Finding
-	open := s.halls()
 	for _, k := range s.keys() {
 		var f *Finding
 		switch r.Kind {

@@ -121,7 +121,10 @@ func (d *Desk) serveRun(c *gin.Context) (any, error) {
 }
 
 func (d *Desk) serveTasks(c *gin.Context) (any, error) {
-	f := Filter{Kind: c.Query("kind"), Org: c.Query("org"), Owner: c.Query("owner"), Rule: c.Query("rule"), Open: c.Query("open") == "true"}
+	f := Filter{Kind: c.Query("kind"), Owner: c.Query("owner"), Rule: c.Query("rule"), Open: c.Query("open") == "true"}
+	if org := c.Query("org"); org != "" {
+		f.Orgs = []string{org}
+	}
 	if s := c.Query("limit"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 1 {

@@ -86,14 +86,7 @@ func (n days) Query(_ context.Context, _ string, _ map[string]string, fn func(fu
 
 // TestTooManyGroups: a breakdown is whole or refused, never cut short.
 func TestTooManyGroups(t *testing.T) {
-	k, err := rational.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := Load(k)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := catalogue(t)
 	m, err := c.Get("outpatient-visits")
 	if err != nil {
 		t.Fatal(err)

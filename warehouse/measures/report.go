@@ -17,11 +17,11 @@ func (c *Catalogue) Report(ctx context.Context, q Querier, m *Measure, scope Sco
 	if err != nil {
 		return nil, err
 	}
-	return m.Report(scores[0], scope, subject, now)
+	return json.Marshal(m.Report(scores[0], scope, subject, now))
 }
 
 // Report renders a score of m as a FHIR MeasureReport.
-func (m *Measure) Report(s Score, scope Scope, subject string, now time.Time) ([]byte, error) {
+func (m *Measure) Report(s Score, scope Scope, subject string, now time.Time) r4.MeasureReport {
 	zone := Shanghai()
 	begin, end := scope.From.In(zone).Format("2006-01-02"), scope.To.Add(-time.Second).In(zone).Format("2006-01-02")
 	date := now.In(zone).Format(time.RFC3339)
@@ -31,12 +31,7 @@ func (m *Measure) Report(s Score, scope Scope, subject string, now time.Time) ([
 		report.Subject = &r4.Reference{Reference: &subject}
 	}
 	report.Group = []r4.MeasureReportGroup{m.group(s)}
-	return json.Marshal(report)
-}
-
-// Groups renders what a report of a score says: MeasureReport.group.
-func (m *Measure) Groups(s Score) ([]byte, error) {
-	return json.Marshal([]r4.MeasureReportGroup{m.group(s)})
+	return report
 }
 
 func (m *Measure) group(s Score) (group r4.MeasureReportGroup) {

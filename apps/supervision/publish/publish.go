@@ -4,17 +4,18 @@
 package publish
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/robfig/cron/v3"
+	r4 "github.com/samply/golang-fhir-models/fhir-models/fhir"
 
 	"github.com/qihuang-health/qihuang/apps/supervision/cabinet"
 	"github.com/qihuang-health/qihuang/internal/fault"
@@ -147,57 +148,29 @@ func (p *Publisher) subjects(ctx context.Context, levels []string) ([]string, er
 
 // file writes one report, unless it says what the one there says.
 func (p *Publisher) file(ctx context.Context, m *measures.Measure, s measures.Score, scope measures.Scope, subject string) (news bool, err error) {
-	now := p.Cabinet.Clock.Now()
 	h := sha256.Sum256([]byte(strings.Join([]string{m.Name, subject, scope.From.UTC().Format(time.RFC3339), scope.To.UTC().Format(time.RFC3339)}, "|")))
-	paper := cabinet.Paper{Type: "MeasureReport", ID: "indicator-" + strings.ToLower(base32.StdEncoding.EncodeToString(h[:15]))}
-	old, err := p.Cabinet.Read(ctx, paper.Type, paper.ID)
+	report, id := m.Report(s, scope, subject, p.Cabinet.Clock.Now()), "indicator-"+strings.ToLower(base32.StdEncoding.EncodeToString(h[:15]))
+	report.Id = &id
+	paper := cabinet.Paper{Type: "MeasureReport", ID: id}
+	old, err := p.Cabinet.Read(ctx, paper.Type, id)
 	switch {
 	case err == nil:
-		paper.Version = old.Version
-		if same, err := saysTheSame(old.Body, m, s); err != nil || same {
-			return false, err
+		var filed r4.MeasureReport
+		if err := json.Unmarshal(old.Body, &filed); err != nil {
+			return false, fmt.Errorf("read a report: %w", err)
 		}
+		if reflect.DeepEqual(filed.Group, report.Group) {
+			return false, nil
+		}
+		paper.Version = old.Version
 	case !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Gone):
 		return false, err
 	}
-	body, err := m.Report(s, scope, subject, now)
-	if err != nil {
-		return false, err
-	}
-	if paper.Body, err = withID(body, paper.ID); err != nil {
+	if paper.Body, err = json.Marshal(report); err != nil {
 		return false, err
 	}
 	if err = p.Cabinet.Put(ctx, paper); fault.Is(err, fault.Precondition) {
 		return false, nil // another node was faster
 	}
 	return err == nil, err
-}
-
-// saysTheSame reports whether a filed report has the numbers of a score.
-func saysTheSame(body []byte, m *measures.Measure, s measures.Score) (bool, error) {
-	var old struct{ Group json.RawMessage }
-	if err := json.Unmarshal(body, &old); err != nil {
-		return false, fmt.Errorf("read a report: %w", err)
-	}
-	group, err := m.Groups(s)
-	if err != nil {
-		return false, err
-	}
-	var had, has bytes.Buffer
-	if err := json.Compact(&had, old.Group); err != nil {
-		return false, err
-	}
-	if err := json.Compact(&has, group); err != nil {
-		return false, err
-	}
-	return bytes.Equal(had.Bytes(), has.Bytes()), nil
-}
-
-func withID(body []byte, id string) ([]byte, error) {
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal(body, &m); err != nil {
-		return nil, err
-	}
-	m["id"] = json.RawMessage(`"` + id + `"`)
-	return json.Marshal(m)
 }

@@ -7,6 +7,8 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -88,13 +90,23 @@ func (q *Queue[T]) begin(j *Job[T]) {
 	q.running++
 	go func() {
 		ctx, cancel := context.WithTimeout(j.ctx, q.cfg.Limit)
-		result, err := j.run(ctx)
+		result, err := j.safely(ctx)
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
 			err = fault.New(fault.TooCostly, "算了 %.0f 分钟还没有算完，请缩小时间、地区或分组", q.cfg.Limit.Minutes())
 		}
 		cancel()
 		q.end(j, result, err)
 	}()
+}
+
+// safely runs j; a panic is its error, and no other job's.
+func (j *Job[T]) safely(ctx context.Context) (result T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return j.run(ctx)
 }
 
 // end keeps the result and begins the next job.

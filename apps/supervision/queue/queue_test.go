@@ -90,6 +90,10 @@ func TestFailureAndLimit(t *testing.T) {
 		if _, err := j.Result(); !fault.Is(err, fault.TooCostly) {
 			t.Errorf("an hour is too long: %v", err)
 		}
+		j, _ = q.Do(t.Context(), "b", func(context.Context) (string, error) { panic("bug") })
+		if _, err := j.Result(); err == nil {
+			t.Error("a panic is no result")
+		}
 	})
 }
 
